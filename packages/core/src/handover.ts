@@ -1,0 +1,73 @@
+/* Leaving: a handover, not a death.
+ *
+ * Beats go on until the last job has ended or was handed over, so nobody can take a leaving process for a dead one.
+ * From the first step on a death is not charged to the jobs. What cannot end in time is put back by the leaving
+ * process itself, by the same compare-and-move that recovery uses; what even that cannot move is left to the others.
+ */
+import type { QueueAdapter } from "./adapter.ts";
+import { AssuranceError } from "./errors.ts";
+import type { Events } from "./events.ts";
+import type { Incarnation } from "./instance.ts";
+import type { LiveRun, Runs } from "./runs.ts";
+import type { Ledger } from "./store.ts";
+
+/** What stop() did with the jobs that ran when it was called. */
+export interface StopReport {
+  /** Ended by themselves. */
+  readonly finished: number;
+  /** Put back into their queue, uncharged. */
+  readonly handedOver: number;
+  /** Could not be put back; the other instances recover them. */
+  readonly left: number;
+}
+
+/** After its signal was aborted, a handler gets this long to end by itself, ms. */
+const LAST_WORDS = 500;
+
+export interface HandoverParts {
+  readonly adapters: readonly QueueAdapter[];
+  readonly runs: Runs;
+  readonly events: Events;
+  readonly ledger: Ledger;
+}
+
+export async function handOver(parts: HandoverParts, incarnation: Incarnation, timeout: number): Promise<StopReport> {
+  const { adapters, runs } = parts;
+  const before = runs.size;
+  await Promise.allSettled(adapters.map((adapter) => adapter.pause()));
+  if (!(await runs.idle(timeout))) {
+    runs.abortAll(
+      new AssuranceError("ERR_HANDOVER", "This process is leaving: the job goes back to its queue and runs elsewhere."),
+    );
+    await runs.idle(LAST_WORDS);
+  }
+  const remaining = runs.all;
+  const moved = await Promise.all(remaining.map((live) => putBack(parts, live, incarnation)));
+  const handedOver = moved.filter(Boolean).length;
+  return { finished: Math.max(0, before - remaining.length), handedOver, left: remaining.length - handedOver };
+}
+
+async function putBack(
+  { adapters, events, ledger }: HandoverParts,
+  { run }: LiveRun,
+  holder: Incarnation,
+): Promise<boolean> {
+  const adapter = adapters.find(({ queues }) => queues.includes(run.queue));
+  const orphan = { ...run, holder };
+  try {
+    const outcome = await adapter?.requeue(orphan, { delay: 0 });
+    if (outcome === "requeued") {
+      events.emit("orphan.recovered", { orphan, deaths: 0, delay: 0 });
+      const event = { type: "orphan.recovered", who: holder, queue: run.queue, job: run.id, run: run.run };
+      await ledger.record("recoveries", {
+        ...event,
+        evidence: "handed over by its own process",
+        detail: "not charged",
+      });
+    }
+    return outcome !== undefined;
+  } catch (error) {
+    events.emit("orphan.failed", { orphan, error });
+    return false;
+  }
+}

@@ -1,0 +1,219 @@
+/* Recovery of one queue: what the dead still hold goes back, once for each death.
+ *
+ * Order is everything. The case is opened (and the death charged) before anything moves; the queue moves the job by a
+ * compare-and-move of its own; only then is the case settled. Whoever dies between two of these steps leaves an open
+ * case and a queue that knows what has become of the job, so the next pass, anybody's, asks again and ends it.
+ * Nothing is ever moved to the recoverer, nothing is deleted before the job is safe, and two who recover the same
+ * queue at the same time only waste each other's time.
+ */
+import type { DeadHolder, QueueAdapter, RequeueOutcome } from "./adapter.ts";
+import { delayOf, judge, PARKED_FOR } from "./crash-budget.ts";
+import type { ChargedCase, Verdict } from "./crash-budget.ts";
+import type { Events } from "./events.ts";
+import { eventOf } from "./events.ts";
+import type { Settings } from "./options.ts";
+import type { Plugin } from "./plugin.ts";
+import type { Case, Death, Orphan, Outcome, Settlement, Store } from "./store.ts";
+
+/** What one pass over one queue did. */
+export interface PassReport {
+  readonly queue: string;
+  readonly requeued: number;
+  readonly buried: number;
+  /** Had finished, or vanished, after all. */
+  readonly ended: number;
+  /** A step failed: they stay orphans and the next pass tries again. */
+  readonly failed: number;
+}
+
+export interface PassScope {
+  /** Those whose holdings are to be looked through. */
+  readonly dead: readonly Death[];
+  /** Aborted when this process leaves: what is not begun is left to the next pass, anybody's. */
+  readonly stopping: AbortSignal;
+}
+
+/** How many are on their way at once: enough to fill the pipe, few enough to lose little when the process dies. */
+const SLICE = 200;
+
+export interface RecovererParts {
+  readonly store: Store;
+  readonly plugins: readonly Plugin[];
+  readonly settings: Settings;
+  readonly events: Events;
+  /** Who recovers, for the history. */
+  readonly self: () => string;
+}
+
+export class Recoverer {
+  readonly #parts: RecovererParts;
+
+  constructor(parts: RecovererParts) {
+    this.#parts = parts;
+  }
+
+  /** One pass. Rejects when queue or store cannot be read. */
+  async pass(adapter: QueueAdapter, queue: string, { dead, stopping }: PassScope): Promise<PassReport> {
+    const cases = await this.#openCases(adapter, queue, dead);
+    const verdicts = judge(cases, this.#parts.settings.maxRecoveries);
+    const tally = { requeued: 0, buried: 0, ended: 0, failed: 0 };
+    for (let first = 0; first < cases.length && !stopping.aborted; first += SLICE) {
+      const settled = await this.#recoverSlice(
+        adapter,
+        cases.slice(first, first + SLICE),
+        verdicts.slice(first, first + SLICE),
+      );
+      for (const outcome of settled) tally[outcome]++;
+    }
+    await this.#releaseSuspects(adapter, queue);
+    return { queue, ...tally };
+  }
+
+  async #openCases(adapter: QueueAdapter, queue: string, dead: readonly Death[]): Promise<ChargedCase[]> {
+    const { casebook } = this.#parts.store;
+    const holders = await this.#holders(queue, dead);
+    for (const { incarnation } of holders) await adapter.certify?.(queue, incarnation);
+    const orphans = holders.length === 0 ? [] : await adapter.heldBy(queue, holders);
+    const leaving = new Set(dead.filter((death) => death.leaving).map((death) => death.registration.incarnation));
+    const charges = orphans.map((orphan) => ({ orphan, charged: !leaving.has(orphan.holder) }));
+    const listed = new Set(orphans.map(keyOf));
+    const left = (await casebook.pending(queue)).filter(({ orphan }) => !listed.has(keyOf(orphan)));
+    // Those were charged when their case was opened; opening it again only asks for the number of deaths.
+    const all = [...charges, ...left.map(({ orphan }) => ({ orphan, charged: false }))];
+    if (all.length === 0) return [];
+    const opened: readonly Case[] = await casebook.open(all, this.#parts.settings.recoveryWindow);
+    return opened.map((one, i) => ({
+      ...one,
+      charged: i >= charges.length ? !leaving.has(one.orphan.holder) : all[i]!.charged,
+    }));
+  }
+
+  async #holders(queue: string, dead: readonly Death[]): Promise<DeadHolder[]> {
+    const concerned = dead.filter(({ registration }) => (registration.holders[queue]?.length ?? 0) > 0);
+    return Promise.all(
+      concerned.map(async ({ registration: { incarnation, holders } }) => {
+        const claims = await this.#parts.store.ledger.claimsOf(incarnation);
+        return { incarnation, ids: holders[queue]!, claims: claims.filter((claim) => claim.queue === queue) };
+      }),
+    );
+  }
+
+  async #recoverSlice(
+    adapter: QueueAdapter,
+    cases: readonly ChargedCase[],
+    verdicts: readonly Verdict[],
+  ): Promise<("requeued" | "buried" | "ended" | "failed")[]> {
+    const moved = await Promise.all(cases.map((one, i) => this.#recoverOne(adapter, one, verdicts[i]!)));
+    const done = moved.filter((one) => one !== undefined);
+    const closed = await this.#parts.store.casebook.settle(done.map(({ settlement }) => settlement));
+    done.forEach((one, i) => {
+      if (closed[i]) this.#tell(one);
+    });
+    return moved.map((one) => {
+      if (!one) return "failed";
+      const { outcome } = one.settlement;
+      return outcome === "requeued" || outcome === "buried" ? outcome : "ended";
+    });
+  }
+
+  /* One bad orphan must not keep the others waiting: its error is an event, and it stays an orphan. */
+  async #recoverOne(adapter: QueueAdapter, one: ChargedCase, verdict: Verdict): Promise<Recovered | undefined> {
+    const { orphan, deaths } = one;
+    try {
+      const subject = { ...orphan, deaths };
+      if (verdict.kind !== "bury") await this.#inTurn((plugin) => plugin.beforeRequeue?.(subject));
+      const moved =
+        verdict.kind === "bury"
+          ? await this.#bury(adapter, one, verdict.reason)
+          : await this.#requeue(adapter, one, verdict);
+      await this.#inTurn((plugin) => plugin.beforeSettle?.(subject, moved.outcome));
+      return { ...moved, settlement: this.#settlement(one, moved), deaths };
+    } catch (error) {
+      this.#parts.events.emit("orphan.failed", { orphan, error });
+      return undefined;
+    }
+  }
+
+  async #requeue(adapter: QueueAdapter, { orphan, deaths }: Case, verdict: Verdict): Promise<Moved> {
+    let delay = 0;
+    if (verdict.kind === "suspect") {
+      const isOut = await this.#parts.store.casebook.admit(orphan.queue, orphan.id);
+      delay = isOut ? delayOf(deaths) : PARKED_FOR;
+    }
+    const outcome = outcomeOf(await adapter.requeue(orphan, { delay }));
+    if (outcome !== "requeued" && verdict.kind === "suspect")
+      await this.#parts.store.casebook.dismiss(orphan.queue, orphan.id);
+    return { outcome, delay };
+  }
+
+  /* The record first: a job that is buried is always one that a person can find. */
+  async #bury(adapter: QueueAdapter, { orphan, deaths }: Case, reason: string): Promise<Moved> {
+    const { ledger, casebook } = this.#parts.store;
+    const { queue, id, run, name, holder } = orphan;
+    await ledger.quarantine({ queue, id, run, deaths, holder, reason, ...(name === undefined ? {} : { name }) });
+    const answer = await adapter.bury(orphan, reason);
+    await casebook.dismiss(queue, id);
+    // Also when somebody else buried it, or we did before we died.
+    if (answer === "buried" || (await adapter.state(queue, id)) === "failed")
+      return { outcome: "buried", delay: 0, reason };
+    await ledger.unquarantine(queue, id);
+    return { outcome: outcomeOf(answer), delay: 0 };
+  }
+
+  async #inTurn(hook: (plugin: Plugin) => Promise<void> | undefined): Promise<void> {
+    for (const plugin of this.#parts.plugins) await hook(plugin);
+  }
+
+  #settlement({ orphan, deaths }: Case, { outcome, delay, reason }: Moved): Settlement {
+    const detail = reason ?? `death ${deaths} of this job${delay > 0 ? `, due in ${delay} ms` : ""}`;
+    const type = outcome === "buried" ? "orphan.buried" : eventOf(outcome);
+    return {
+      orphan,
+      outcome,
+      event: {
+        type,
+        who: this.#parts.self(),
+        queue: orphan.queue,
+        job: orphan.id,
+        run: orphan.run,
+        evidence: `held by ${orphan.holder}`,
+        detail,
+      },
+    };
+  }
+
+  #tell({ settlement: { orphan, outcome }, deaths, delay, reason }: Recovered): void {
+    const { events } = this.#parts;
+    if (outcome === "buried") events.emit("orphan.buried", { orphan, deaths, reason: reason ?? "" });
+    else if (outcome === "requeued") events.emit("orphan.recovered", { orphan, deaths, delay });
+    else events.emit(`orphan.${outcome}`, { orphan });
+  }
+
+  /* When the suspect that is out has ended, the next one gets its turn. */
+  async #releaseSuspects(adapter: QueueAdapter, queue: string): Promise<void> {
+    const { casebook } = this.#parts.store;
+    for (const { id, state } of await casebook.suspects(queue)) {
+      const now = await adapter.state(queue, id);
+      if (now === "waiting" || now === "held") {
+        if (state === "out") return;
+        if (await casebook.admit(queue, id)) return adapter.promote(queue, id);
+      } else await casebook.dismiss(queue, id);
+    }
+  }
+}
+
+interface Moved {
+  readonly outcome: Outcome;
+  readonly delay: number;
+  readonly reason?: string;
+}
+
+interface Recovered extends Moved {
+  readonly settlement: Settlement;
+  readonly deaths: number;
+}
+
+/* `already`: it left the dead one's hands, by another recoverer or by us before we died: the job is safe. */
+const outcomeOf = (answer: RequeueOutcome): Exclude<Outcome, "buried"> => (answer === "already" ? "requeued" : answer);
+
+const keyOf = (orphan: Orphan): string => JSON.stringify([orphan.id, orphan.run, orphan.holder]);

@@ -1,0 +1,194 @@
+/* The pulse itself, wherever it runs: in a thread of its own, or on the main loop where a thread cannot be had.
+ *
+ * Two connections. One holds the subscription whose end tells the others that this process is gone; the other one
+ * sends beats. Any of them may break while the process lives, so a break is answered by the other: a closed
+ * subscription makes it beat at once and then quickly until it is open again, and every (re)connect beats before
+ * anything else. Only when both are broken for longer than the grace can the living look dead, and then the first
+ * beat that gets through says so: "fenced".
+ */
+import type { StoreConnection } from "../adapter.ts";
+import { reasonOf } from "../errors.ts";
+import type { Registration } from "../instance.ts";
+import type { BeatReply } from "../store.ts";
+import { keysOf } from "./keys.ts";
+import type { Keys } from "./keys.ts";
+import { createClient, Link } from "./link.ts";
+import { looksForbidden } from "./replies.ts";
+import { beatWith, registerWith } from "./roster.ts";
+import type { Presence } from "./roster.ts";
+
+/** What crosses from the heart to whoever owns it; plain data, so that it can cross threads. */
+export type HeartSignal =
+  | { readonly type: "beat"; readonly at: number }
+  | { readonly type: "present"; readonly present: boolean }
+  | { readonly type: "connection"; readonly up: boolean; readonly reason?: string }
+  | { readonly type: "updated"; readonly version: number }
+  | { readonly type: "warn"; readonly message: string }
+  | { readonly type: "fenced" }
+  | { readonly type: "nudged" };
+
+export interface HeartOptions {
+  readonly connection: StoreConnection;
+  readonly namespace: string;
+  readonly presence: Presence;
+  readonly registration: Registration;
+}
+
+/** While the subscription is closed, beats come this often: each clears the mark of absence. */
+const ANXIOUS = 250;
+const CHECK = 250;
+/** An event loop that did not turn for this long is told as blocked. */
+const BLOCKED_AFTER = 1_000;
+
+export class Heart {
+  readonly #keys: Keys;
+  readonly #commands: Link;
+  readonly #subscription: Link;
+  readonly #presence: Presence;
+  readonly #blockedFor: () => number;
+  readonly #signal: (signal: HeartSignal) => void;
+  #registration: Registration;
+  #version = 0;
+  #beating: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #lastTry = 0;
+  #registered = false;
+  #present = false;
+  #up: boolean | undefined;
+  #wasBlocked = false;
+  #stopped = false;
+
+  constructor(options: HeartOptions, blockedFor: () => number, signal: (signal: HeartSignal) => void) {
+    this.#keys = keysOf(options.namespace);
+    this.#presence = options.presence;
+    this.#registration = options.registration;
+    this.#blockedFor = blockedFor;
+    this.#signal = signal;
+    this.#commands = new Link(createClient(options.connection, "assured-jobs:pulse"));
+    this.#subscription = new Link(createClient(options.connection, "assured-jobs:presence"));
+  }
+
+  start(): void {
+    const commands = this.#commands.client;
+    commands.on("ready", () => void this.#beat());
+    commands.on("close", () => this.#connection(false, "connection closed"));
+    commands.connect().catch(() => {}); // it goes on trying; "ready" tells
+    if (this.#presence !== "") this.#subscribe();
+    this.#timer = setInterval(() => this.#tick(), CHECK).unref();
+  }
+
+  /** The newest registration; `updated` is signalled once the store has it. */
+  update(registration: Registration, version: number): void {
+    this.#registration = registration;
+    this.#version = version;
+    this.#registered = false;
+    void this.#beat();
+  }
+
+  /** Resolves when both connections are closed. Idempotent. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearInterval(this.#timer);
+    await Promise.all([this.#subscription.close(), this.#commands.close()]);
+  }
+
+  #subscribe(): void {
+    const { client } = this.#subscription;
+    client.on("ready", () => void this.#open());
+    client.on("close", () => {
+      this.#setPresent(false);
+      void this.#beat();
+    });
+    client.on("message", (channel: string, message: string) => this.#hear(channel, message));
+    client.on("smessage", (channel: string, message: string) => this.#hear(channel, message));
+    client.connect().catch(() => {});
+  }
+
+  /* The record first: a subscription without a record tells nobody anything. */
+  async #open(): Promise<void> {
+    const own = this.#keys.presence(this.#registration.incarnation);
+    try {
+      await this.#beat();
+      if (this.#presence === "SHARDNUMSUB")
+        await this.#subscription.call((client) => client.ssubscribe(own, this.#keys.nudges));
+      else await this.#subscription.call((client) => client.subscribe(own, this.#keys.nudges));
+      this.#registered = false; // once more, now that the store can see it
+      await this.#beat();
+      if (this.#registered) this.#setPresent(true);
+      else this.#subscription.client.disconnect(true); // the other connection broke: from the start
+    } catch (error) {
+      if (looksForbidden(reasonOf(error))) {
+        this.#signal({
+          type: "warn",
+          message: `Presence is off: this user may not subscribe (${reasonOf(error)}). Deaths are noticed by the lease alone; allow the channels of the namespace to notice them within about a second.`,
+        });
+      }
+    }
+  }
+
+  #hear(channel: string, message: string): void {
+    if (this.#stopped) return;
+    if (channel === this.#keys.nudges) this.#signal({ type: "nudged" });
+    else if (message === "fenced") this.#fenced();
+  }
+
+  #tick(): void {
+    const blocked = this.#blockedFor() >= BLOCKED_AFTER;
+    const due = this.#presence !== "" && !this.#present ? ANXIOUS : this.#registration.interval;
+    if (blocked !== this.#wasBlocked || !this.#up || Date.now() - this.#lastTry >= due) void this.#beat();
+    this.#wasBlocked = blocked;
+  }
+
+  /* One beat at a time; who asks meanwhile waits for the one that follows. */
+  async #beat(): Promise<void> {
+    await this.#beating;
+    if (this.#stopped || this.#commands.client.status !== "ready") return;
+    this.#beating = this.#beatOnce();
+    await this.#beating;
+    this.#beating = undefined;
+  }
+
+  async #beatOnce(): Promise<void> {
+    this.#lastTry = Date.now();
+    const version = this.#version;
+    try {
+      const reply = this.#registered ? await this.#sign() : await this.#register();
+      if (reply === "fenced") return this.#fenced();
+      if (reply === "unknown") await this.#register();
+      this.#registered = version === this.#version;
+      this.#signal({ type: "beat", at: Date.now() });
+      this.#signal({ type: "updated", version });
+      this.#connection(true);
+    } catch (error) {
+      this.#connection(false, reasonOf(error));
+    }
+  }
+
+  #sign(): Promise<BeatReply> {
+    const { incarnation, ttl, interval } = this.#registration;
+    return beatWith(this.#commands, this.#keys, { incarnation, ttl, interval, blockedFor: this.#blockedFor() });
+  }
+
+  async #register(): Promise<BeatReply> {
+    const { fenced } = await registerWith(this.#commands, this.#keys, this.#presence, this.#registration);
+    return fenced ? "fenced" : "alive";
+  }
+
+  #fenced(): void {
+    if (this.#stopped) return;
+    this.#signal({ type: "fenced" });
+    void this.stop();
+  }
+
+  #setPresent(present: boolean): void {
+    if (this.#present === present) return;
+    this.#present = present;
+    this.#signal({ type: "present", present });
+  }
+
+  #connection(up: boolean, reason?: string): void {
+    if (this.#stopped || this.#up === up) return;
+    this.#up = up;
+    this.#signal({ type: "connection", up, ...(reason === undefined ? {} : { reason }) });
+  }
+}

@@ -1,0 +1,152 @@
+/* A connection to the store that never lies about the present.
+ *
+ * ioredis by default keeps commands while it is disconnected and sends those again whose reply was lost. For records
+ * that fence this is poison: a claim or a beat could arrive minutes later, from a process that was declared dead
+ * meanwhile. So here a command fails at once when the server is not reachable, fails after COMMAND_TIMEOUT when it
+ * does not answer, and is never sent twice; whoever asked decides on fresh facts. Reconnects are flat: an instance
+ * that comes back late would look like a dead one.
+ */
+import { Cluster, Redis } from "ioredis";
+import type { StoreConnection } from "../adapter.ts";
+import { AssuranceError, reasonOf } from "../errors.ts";
+import { looksForeign, looksForbidden } from "./replies.ts";
+
+export type RedisClient = Redis | Cluster;
+
+const RECONNECT_DELAY = 100;
+const COMMAND_TIMEOUT = 5_000;
+const CONNECT_TIMEOUT = 3_000;
+const PARTING = 500;
+
+/** What the connection of the user may not change. */
+const strict = {
+  lazyConnect: true,
+  enableOfflineQueue: false,
+  autoResendUnfulfilledCommands: false,
+  autoResubscribe: false,
+  enableReadyCheck: false,
+  maxRetriesPerRequest: null,
+  commandTimeout: COMMAND_TIMEOUT,
+  connectTimeout: CONNECT_TIMEOUT,
+  protocol: 2, // the same shape of replies from ioredis 5 and 6
+  retryStrategy: (): number => RECONNECT_DELAY,
+  // After a failover the old primary answers READONLY: look for the new one.
+  reconnectOnError: (error: Error): boolean => error.message.startsWith("READONLY"),
+} as const;
+
+/** Opens nothing yet: the client is lazy. `name` is what CLIENT LIST shows. */
+export function createClient(target: StoreConnection, name: string): RedisClient {
+  const { keyPrefix: _, ...given } = target.options;
+  const options = { ...given, ...strict, connectionName: name };
+  if (target.kind === "standalone") {
+    return target.url === undefined ? new Redis(options) : new Redis(target.url, options);
+  }
+  return new Cluster(target.nodes as never[], {
+    ...given,
+    lazyConnect: true,
+    enableOfflineQueue: false,
+    enableReadyCheck: false,
+    shardedSubscribers: true,
+    clusterRetryStrategy: () => RECONNECT_DELAY,
+    redisOptions: { ...(given["redisOptions"] as object), ...strict, lazyConnect: undefined, connectionName: name },
+  });
+}
+
+type Scripted = Record<string, (keys: number, ...args: (string | number)[]) => Promise<unknown>>;
+
+/** One connection, its scripts, and errors that say what to do. */
+export class Link {
+  readonly client: RedisClient;
+  readonly #defined = new Set<string>();
+
+  constructor(client: RedisClient) {
+    this.client = client;
+    client.on("error", () => {}); // every command that fails says so by itself
+  }
+
+  /** Connects; rejects with the reason when it cannot within the connect timeout. The client goes on trying. */
+  async connect(): Promise<void> {
+    if (this.client.status !== "wait") return;
+    let lastError: unknown;
+    const remember = (error: unknown): void => void (lastError = error);
+    this.client.on("error", remember);
+    try {
+      await Promise.race([this.#ready(), expire(CONNECT_TIMEOUT)]);
+    } catch (error) {
+      throw unreachable(lastError ?? error);
+    } finally {
+      this.client.off("error", remember);
+    }
+  }
+
+  #ready(): Promise<void> {
+    return new Promise((resolve) => {
+      this.client.once("ready", resolve);
+      this.client.connect().catch(() => {}); // the retry strategy goes on; "ready" or the race decides
+    });
+  }
+
+  /** Runs a script. ioredis sends EVALSHA, and EVAL again when the server has forgotten it (restart, SCRIPT FLUSH). */
+  async run(name: string, lua: string, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
+    const command = `assured_${name}`;
+    if (!this.#defined.has(command)) {
+      this.client.defineCommand(command, { lua });
+      this.#defined.add(command);
+    }
+    return this.#checked(() => (this.client as unknown as Scripted)[command]!(keys.length, ...keys, ...args));
+  }
+
+  /** Runs a plain command of ioredis. */
+  async call<T>(command: (client: Redis) => Promise<T>): Promise<T> {
+    return this.#checked(() => command(this.client as Redis));
+  }
+
+  /** Ends the connection so that the server knows it too, unless it does not answer. Idempotent. */
+  async close(): Promise<void> {
+    const said = this.client.status === "ready" ? this.client.quit().catch(() => {}) : undefined;
+    await Promise.race([said, expire(PARTING).catch(() => {})]);
+    this.client.disconnect();
+  }
+
+  async #checked<T>(send: () => Promise<T>): Promise<T> {
+    try {
+      return await send();
+    } catch (error) {
+      throw explained(error);
+    }
+  }
+}
+
+function expire(ms: number): Promise<never> {
+  return new Promise((_, reject) => {
+    setTimeout(() => reject(new Error(`no answer for ${ms} ms`)), ms).unref();
+  });
+}
+
+function unreachable(cause: unknown): AssuranceError {
+  return new AssuranceError(
+    "ERR_STORE_UNREACHABLE",
+    `The store cannot be used now (${reasonOf(cause)}). Nothing is lost: jobs stay in their queue, and nobody is declared dead meanwhile. ` +
+      "Check that Redis runs, accepts writes and is reachable from here.",
+    { cause },
+  );
+}
+
+function explained(error: unknown): AssuranceError {
+  const reason = reasonOf(error);
+  if (looksForbidden(reason)) {
+    return new AssuranceError(
+      "ERR_STORE_FORBIDDEN",
+      `The store refuses a command (${reason}). Give the user the permissions listed in docs/operations.md.`,
+      { cause: error },
+    );
+  }
+  if (looksForeign(reason)) {
+    return new AssuranceError(
+      "ERR_STORE_FOREIGN_DATA",
+      `A key of the store holds what Assured Jobs did not write (${reason}). Choose another namespace, or remove that key.`,
+      { cause: error },
+    );
+  }
+  return unreachable(error);
+}
