@@ -1,0 +1,231 @@
+/* Hooks into one of the user's workers, and gives it back as it was.
+ *
+ * Everything goes through `processJob` on the instance: BullMQ calls it for every job, function or sandbox, and it
+ * returns when the queue has accepted or refused the end. The lock's token names the worker's id, so an id that
+ * belonged to a dead incarnation is never used again, and what is fetched under one goes back unseen.
+ */
+import { randomUUID } from "node:crypto";
+import type { AdapterHost, Run } from "@assured-jobs/core";
+import { guardFinish } from "./finish.ts";
+import { toWait } from "./moves.ts";
+import type { NativeJob, NativeWorker, ProcessJob } from "./native.ts";
+import { reasonOf } from "./reason.ts";
+import type { Runs } from "./runs.ts";
+import { isGuarded, unguarded } from "./sandbox.ts";
+import type { ServedQueue } from "./served-queue.ts";
+import { reportStarted } from "./started.ts";
+import { holderOf } from "./tokens.ts";
+import type { IsTracked } from "./track.ts";
+import type { StallRules } from "./upkeep.ts";
+
+const DEFAULTS = { lockDuration: 30_000, stalledInterval: 30_000, maxStalledCount: 1 } as const;
+
+/** Stalls are no deaths while we are here: BullMQ must not fail a job for them. */
+const NEVER = 2 ** 31 - 1;
+
+export interface HookParts {
+  readonly queue: ServedQueue;
+  readonly runs: Runs;
+  readonly isTracked: IsTracked;
+  /** The worker is closed or was removed, and its last run has ended. */
+  readonly gone: (hook: WorkerHook) => void;
+}
+
+interface Execution {
+  readonly signal: AbortSignal;
+  readonly host: AdapterHost;
+  readonly proceed: () => Promise<unknown>;
+}
+
+export class WorkerHook {
+  readonly worker: NativeWorker;
+  readonly queue: ServedQueue;
+  /** The user's own settings, from before the hook. */
+  readonly rules: StallRules;
+  readonly #parts: HookParts;
+  readonly #formerIds = new Set<string>();
+  #host: AdapterHost | undefined;
+  #unpatch: (() => void) | undefined;
+  #inFlight = 0;
+  #pausing = false;
+  #pausedByUs = false;
+  #retired = false;
+
+  constructor(worker: NativeWorker, parts: HookParts) {
+    this.worker = worker;
+    this.queue = parts.queue;
+    this.#parts = parts;
+    const { lockDuration, stalledInterval, maxStalledCount } = { ...DEFAULTS, ...worker.opts };
+    this.rules = { lockDuration, stalledInterval, maxStalledCount };
+  }
+
+  /** Reports every run from now on, and those already going on. */
+  async attach(host: AdapterHost): Promise<void> {
+    if (this.#host !== undefined) return;
+    this.#host = host;
+    this.#unpatch ??= this.#patch();
+    this.worker.opts.maxStalledCount = NEVER;
+    this.worker.on("lockRenewalFailed", this.#renewalFailed);
+    this.worker.on("closed", this.#endWhenIdle);
+    if (!isGuarded(this.worker)) host.warn(unguarded(this.queue.key));
+    await reportStarted(this, this.#parts.runs, { host, isTracked: this.#parts.isTracked });
+  }
+
+  /** A worker that we paused stays paused, and what its last fetch still brings goes back. */
+  detach(): void {
+    if (this.#host === undefined) return;
+    this.#host = undefined;
+    this.worker.opts.maxStalledCount = this.rules.maxStalledCount;
+    this.worker.off("lockRenewalFailed", this.#renewalFailed);
+    this.worker.off("closed", this.#endWhenIdle);
+    if (!this.#pausedByUs) this.#restore();
+  }
+
+  /** Takes no further run; its id stays ours until the last of its runs has ended. */
+  retire(): void {
+    this.#retired = true;
+    this.detach();
+    this.#endWhenIdle();
+  }
+
+  get isAttached(): boolean {
+    return this.#host !== undefined;
+  }
+
+  /** Closed: it will not fetch again, though its last runs may go on. */
+  get isClosed(): boolean {
+    return this.worker.closed === true;
+  }
+
+  async pause(): Promise<void> {
+    this.#pausing = true;
+    await this.#stopFetching();
+  }
+
+  /** A new id for what is fetched from now on; what was fetched under the old one goes back unseen. */
+  renewId(): void {
+    this.#formerIds.add(this.worker.id);
+    this.worker.id = randomUUID(); // BullMQ builds each token from it at the time of the fetch
+  }
+
+  async resume(): Promise<void> {
+    this.#pausing = false;
+    if (!this.#pausedByUs) return;
+    this.#pausedByUs = false;
+    await this.worker.resume();
+    if (this.worker.isPaused()) await this.#resumeRunning();
+  }
+
+  /** Aborts the handler of a run. */
+  cancel(run: Run, reason: unknown): void {
+    const plain = this.worker.childPool !== undefined; // to a sandbox it is sent as a message
+    this.worker.cancelJob(run.id, plain ? reasonOf(reason) : reason);
+  }
+
+  /* A worker that is paused or not running for the user's own reasons is left alone, now and at resume. */
+  async #stopFetching(): Promise<void> {
+    if (this.worker.isPaused() || !this.worker.isRunning() || this.worker.closing !== undefined) return;
+    this.#pausedByUs = true;
+    await this.worker.pause(true);
+  }
+
+  /* BullMQ 5.64 ignores resume() while the last runs before the pause go on. */
+  async #resumeRunning(): Promise<void> {
+    this.worker.paused = false;
+    await this.worker.startStalledCheckTimer();
+  }
+
+  #patch(): () => void {
+    const { worker } = this;
+    const own = Object.hasOwn(worker, "processJob");
+    const original = worker.processJob;
+    const patched: ProcessJob = (job, token, ...rest) =>
+      this.#counted(() => this.#process(job, token, () => original.call(worker, job, token, ...rest)));
+    worker.processJob = patched;
+    return () => {
+      if (worker.processJob !== patched) return; // somebody patched after us: ours only passes through from now on
+      if (own) worker.processJob = original;
+      else Reflect.deleteProperty(worker, "processJob");
+    };
+  }
+
+  #restore(): void {
+    this.#unpatch?.();
+    this.#unpatch = undefined;
+  }
+
+  async #counted<T>(work: () => Promise<T>): Promise<T> {
+    this.#inFlight++;
+    try {
+      return await work();
+    } finally {
+      this.#inFlight--;
+      this.#endWhenIdle();
+    }
+  }
+
+  async #process(job: NativeJob, token: string, proceed: () => Promise<unknown>): Promise<unknown> {
+    if (this.#isUnwelcome(token)) return this.#sendBack(job, token);
+    const host = this.#host;
+    if (host === undefined || job.id === undefined || !this.#parts.isTracked(job.name)) return proceed();
+
+    const run = { queue: this.queue.key, id: job.id, run: job.attemptsStarted, name: job.name, proof: token };
+    if (!(await this.#parts.runs.turn(run, this.rules.lockDuration))) return undefined; // given away meanwhile
+    if (this.#isUnwelcome(token)) return this.#sendBack(job, token);
+    return this.#parts.runs.during(run, () =>
+      host.run(run, (signal) => this.#execute(job, run, { signal, host, proceed })),
+    );
+  }
+
+  async #execute(job: NativeJob, run: Run, { signal, host, proceed }: Execution): Promise<unknown> {
+    if (signal.aborted) return this.#sendBack(job, run.proof);
+    guardFinish(job, {
+      signal,
+      relock: () => this.queue.relock(run, this.rules.lockDuration),
+      giveBack: () => this.#giveBack(run.id, run.proof),
+      refused: (error) => host.lost(run, reasonOf(error)),
+    });
+    const cancel = (): void => this.cancel(run, signal.reason);
+    signal.addEventListener("abort", cancel, { once: true });
+    try {
+      return await proceed();
+    } finally {
+      signal.removeEventListener("abort", cancel);
+    }
+  }
+
+  /* A fetch that was already on its way when the pause, or a new incarnation, began. */
+  #isUnwelcome(token: string): boolean {
+    if (this.#formerIds.has(holderOf(token))) return true;
+    return this.#pausing && (this.isAttached || this.worker.isPaused());
+  }
+
+  async #sendBack(job: NativeJob, token: string): Promise<undefined> {
+    if (this.#pausing) await this.#stopFetching(); // else the user's resume() would make it fetch the same again
+    if (job.id !== undefined) await this.#giveBack(job.id, token);
+  }
+
+  /* Refused or failed: then somebody else has it, or its lock lapses and recovery gives it back. */
+  async #giveBack(id: string, token: string): Promise<void> {
+    try {
+      await toWait(this.queue.member, id, token);
+    } catch {}
+  }
+
+  readonly #renewalFailed = (ids: readonly string[]): void => {
+    for (const id of ids) {
+      const run = this.#parts.runs.of(id);
+      if (run !== undefined) void this.#renew(run);
+    }
+  };
+
+  /* An error is no proof of anything; BullMQ's next renewal brings us here again. */
+  async #renew(run: Run): Promise<void> {
+    const kept = await this.queue.relock(run, this.rules.lockDuration).catch(() => true);
+    if (!kept) this.#host?.lost(run, "its lock is gone and the job was moved, or another worker runs it");
+  }
+
+  readonly #endWhenIdle = (): void => {
+    if (this.#inFlight === 0 && (this.isClosed || this.#retired)) this.#parts.gone(this);
+  };
+}

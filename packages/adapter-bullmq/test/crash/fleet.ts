@@ -1,0 +1,199 @@
+/* A fleet of real processes on one BullMQ queue in a private Redis, and what they told before they died. */
+import { fork } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { startRedis } from "@assured-jobs/dev-redis";
+import type { RedisHandle } from "@assured-jobs/dev-redis";
+import { createAssurance, redisStore } from "@assured-jobs/core";
+import type { Assurance, AssuranceOptions, Store } from "@assured-jobs/core";
+import { bullmqAdapter } from "@assured-jobs/adapter-bullmq";
+import { Queue } from "bullmq";
+import type { JobsOptions, WorkerOptions } from "bullmq";
+import { Redis } from "ioredis";
+import { onTestFinished } from "vitest";
+import { until } from "../support/until.ts";
+
+export interface ProcessOptions {
+  readonly name?: string;
+  /** Null: a process that recovers without working. */
+  readonly worker?: Partial<WorkerOptions> | null;
+  readonly assurance?: AssuranceOptions;
+  /** Dies after this many steps of a recovery. */
+  readonly dieAfter?: number;
+  /** Its wall clock is wrong by this much, ms. */
+  readonly clockShift?: number;
+}
+
+/** What a process tells; more fields by type. */
+export interface Told {
+  readonly type: string;
+  readonly id?: string;
+  readonly run?: number;
+  readonly code?: string;
+  readonly payload?: never;
+  readonly order?: number;
+  readonly result?: unknown;
+  readonly at: number;
+  readonly process: Member;
+}
+
+/** Fast enough for a test, and in the proportions of the defaults. */
+const QUICK: AssuranceOptions = {
+  heartbeatInterval: 200,
+  heartbeatTtl: 1_000,
+  presenceGrace: 200,
+  lookInterval: 50,
+  recoveryInterval: 100,
+};
+
+export class Member {
+  readonly child: ChildProcess;
+  readonly told: Told[] = [];
+  incarnation = "";
+  #orders = 0;
+
+  constructor(child: ChildProcess, log: Told[]) {
+    this.child = child;
+    child.on("message", (message: Omit<Told, "at" | "process">) => {
+      const told: Told = { ...message, at: performance.now(), process: this };
+      this.told.push(told);
+      log.push(told);
+    });
+  }
+
+  all(type: string, id?: string): Told[] {
+    return this.told.filter((told) => told.type === type && (id === undefined || told.id === id));
+  }
+
+  heard(type: string, id?: string): Promise<Told> {
+    return until(`a process tells ${type} ${id ?? ""}`, () => this.all(type, id).at(0));
+  }
+
+  async kill(): Promise<void> {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
+    const gone = once(this.child, "exit");
+    this.child.kill("SIGKILL");
+    await gone;
+  }
+
+  get isGone(): boolean {
+    return this.child.exitCode !== null || this.child.signalCode !== null;
+  }
+
+  freeze(): void {
+    this.child.kill("SIGSTOP");
+  }
+
+  thaw(): void {
+    this.child.kill("SIGCONT");
+  }
+
+  /** Calls something in the process; see process.mjs. */
+  async ask<T>(call: string, ...args: unknown[]): Promise<T> {
+    const order = ++this.#orders;
+    this.child.send({ call, args, order });
+    const answer = await until(`${call} is answered`, () => this.told.find((told) => told.order === order), 30_000);
+    return answer.result as T;
+  }
+}
+
+let serial = 0;
+
+export class Fleet {
+  readonly redis: RedisHandle;
+  readonly queue: Queue;
+  readonly store: Store;
+  readonly log: Told[] = [];
+  readonly key: string;
+
+  constructor(redis: RedisHandle, queue: Queue, store: Store) {
+    this.redis = redis;
+    this.queue = queue;
+    this.store = store;
+    this.key = `bullmq:${queue.qualifiedName}`;
+  }
+
+  async spawn({ name, worker = {}, assurance = {}, ...rest }: ProcessOptions = {}): Promise<Member> {
+    const member = this.launch({ ...(name === undefined ? {} : { name }), worker, assurance, ...rest });
+    member.incarnation = ((await member.heard("ready")) as { incarnation?: string }).incarnation ?? "";
+    return member;
+  }
+
+  /** Like spawn, without waiting until it is ready: it may die before. */
+  launch({ name = `w${++serial}`, worker = {}, assurance = {}, ...rest }: ProcessOptions = {}): Member {
+    const given = {
+      url: this.redis.url,
+      queue: this.queue.name,
+      worker,
+      ...rest,
+      assurance: { ...QUICK, name, ...assurance },
+    };
+    const child = fork(new URL("./process.mjs", import.meta.url), [], {
+      env: { ...process.env, CRASH_TEST: JSON.stringify(given) },
+    });
+    onTestFinished(() => void child.kill("SIGKILL"));
+    return new Member(child, this.log);
+  }
+
+  async add(data: object = {}, opts: JobsOptions = {}): Promise<string> {
+    const job = await this.queue.add("job", { ms: 60_000, ...data }, opts);
+    return job.id!;
+  }
+
+  starts(id: string): Told[] {
+    return this.log.filter((told) => told.type === "started" && told.id === id);
+  }
+
+  /** Waits until the job was started so many times. */
+  started(id: string, times: number): Promise<Told> {
+    return until(`job ${id} starts for the ${times}. time`, () => this.starts(id)[times - 1]);
+  }
+
+  told(type: string): Told[] {
+    return this.log.filter((told) => told.type === type);
+  }
+
+  /** How often each job's end was accepted, by the queue's own record. */
+  async accepted(): Promise<Map<string, number>> {
+    const client = new Redis(this.redis.port);
+    const entries = await client.xrange(`${this.queue.qualifiedName}:events`, "-", "+");
+    client.disconnect();
+    const counts = new Map<string, number>();
+    for (const [, fields] of entries) {
+      const field = (name: string): string => fields[fields.indexOf(name) + 1] ?? "";
+      if (field("event") === "completed") counts.set(field("jobId"), (counts.get(field("jobId")) ?? 0) + 1);
+    }
+    return counts;
+  }
+
+  /** An observer in this process. */
+  async observe(): Promise<Assurance> {
+    const assurance = createAssurance({
+      role: "observer",
+      store: redisStore({ url: this.redis.url }),
+      adapters: [bullmqAdapter({ queues: [this.queue] })],
+    });
+    await assurance.start({ required: true });
+    onTestFinished(async () => void (await assurance.stop()));
+    return assurance;
+  }
+
+  async completed(count: number, timeout = 60_000): Promise<void> {
+    await until(`${count} jobs are completed`, async () => (await this.queue.getCompletedCount()) >= count, timeout);
+  }
+}
+
+export async function openFleet(queueName = `crash-${process.pid}-${++serial}`): Promise<Fleet> {
+  const redis = await startRedis({ own: true });
+  onTestFinished(() => redis.stop());
+  const queue = new Queue(queueName, {
+    connection: { host: "127.0.0.1", port: redis.port },
+    streams: { events: { maxLen: 1_000_000 } },
+  });
+  queue.on("error", () => {});
+  onTestFinished(() => queue.close());
+  const store = redisStore({ url: redis.url });
+  await store.open();
+  onTestFinished(() => store.close());
+  return new Fleet(redis, queue, store);
+}

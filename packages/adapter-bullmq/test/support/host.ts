@@ -1,0 +1,42 @@
+import type { AdapterHost, Run } from "@assured-jobs/core";
+
+export interface Reported {
+  readonly run: Run;
+  readonly abort: AbortController;
+  ended: boolean;
+}
+
+/** What core would do, written down. */
+export class FakeHost implements AdapterHost {
+  readonly runs: Reported[] = [];
+  readonly lostRuns: { run: Run; reason: string }[] = [];
+  readonly warnings: string[] = [];
+  changes = 0;
+  /** What changed() waits for. */
+  store: Promise<void> = Promise.resolve();
+
+  async run<T>(run: Run, execute: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const reported: Reported = { run, abort: new AbortController(), ended: false };
+    this.runs.push(reported);
+    try {
+      return await execute(reported.abort.signal);
+    } finally {
+      reported.ended = true;
+    }
+  }
+
+  lost(run: Run, reason: string): void {
+    this.lostRuns.push({ run, reason });
+    for (const one of this.runs)
+      if (one.run.id === run.id && one.run.run === run.run) one.abort.abort(new Error(reason));
+  }
+
+  async changed(): Promise<void> {
+    this.changes++;
+    await this.store;
+  }
+
+  warn(message: string): void {
+    this.warnings.push(message);
+  }
+}
