@@ -58,7 +58,7 @@ export interface Assurance extends AsyncDisposable {
  */
 export function createAssurance(options: AssuranceOptions): Assurance {
   const settings = readSettings(options);
-  const adapters = readAdapters(options.adapters);
+  const adapters = readAdapters(options.adapters, settings.role);
   const store = options.store ?? deriveStore(adapters, options.namespace);
   return new LocalAssurance(settings, adapters, store, options.plugins ?? []);
 }

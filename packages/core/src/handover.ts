@@ -4,7 +4,7 @@
  * From the first step on a death is not charged to the jobs. What cannot end in time is put back by the leaving
  * process itself, by the same compare-and-move that recovery uses; what even that cannot move is left to the others.
  */
-import type { QueueAdapter } from "./adapter.ts";
+import type { JobState, QueueAdapter } from "./adapter.ts";
 import { AssuranceError } from "./errors.ts";
 import type { Events } from "./events.ts";
 import type { Incarnation } from "./instance.ts";
@@ -35,39 +35,49 @@ export async function handOver(parts: HandoverParts, incarnation: Incarnation, t
   const { adapters, runs } = parts;
   const before = runs.size;
   await Promise.allSettled(adapters.map((adapter) => adapter.pause()));
-  if (!(await runs.idle(timeout))) {
-    runs.abortAll(
-      new AssuranceError("ERR_HANDOVER", "This process is leaving: the job goes back to its queue and runs elsewhere."),
-    );
-    await runs.idle(LAST_WORDS);
-  }
-  const remaining = runs.all;
-  const moved = await Promise.all(remaining.map((live) => putBack(parts, live, incarnation)));
-  const handedOver = moved.filter(Boolean).length;
-  return { finished: Math.max(0, before - remaining.length), handedOver, left: remaining.length - handedOver };
+  await runs.idle(timeout);
+  const told = runs.all;
+  runs.abortAll(
+    new AssuranceError("ERR_HANDOVER", "This process is leaving: the job goes back to its queue and runs elsewhere."),
+  );
+  await runs.idle(LAST_WORDS);
+  const live = new Set(runs.all);
+  const ends = await Promise.all(told.map((one) => endOf(parts, one, { holder: incarnation, goesOn: live.has(one) })));
+  const count = (end: End): number => ends.filter((one) => one === end).length;
+  const [handedOver, left] = [count("handed over"), count("left")];
+  return { finished: Math.max(0, before - handedOver - left), handedOver, left };
 }
 
-async function putBack(
+type End = "finished" | "handed over" | "left";
+
+/* A handler that heeded its signal was put back by its adapter as it ended; one that goes on is put back here. */
+async function endOf(
   { adapters, events, ledger }: HandoverParts,
   { run }: LiveRun,
-  holder: Incarnation,
-): Promise<boolean> {
+  { holder, goesOn }: { holder: Incarnation; goesOn: boolean },
+): Promise<End> {
   const adapter = adapters.find(({ queues }) => queues.includes(run.queue));
   const orphan = { ...run, holder };
   try {
-    const outcome = await adapter?.requeue(orphan, { delay: 0 });
-    if (outcome === "requeued") {
-      events.emit("orphan.recovered", { orphan, deaths: 0, delay: 0 });
-      const event = { type: "orphan.recovered", who: holder, queue: run.queue, job: run.id, run: run.run };
-      await ledger.record("recoveries", {
-        ...event,
-        evidence: "handed over by its own process",
-        detail: "not charged",
-      });
-    }
-    return outcome !== undefined;
+    if (!adapter) return goesOn ? "left" : "finished";
+    if (goesOn) await adapter.requeue(orphan, { delay: 0 });
+    if (!isBack(await adapter.state(run.queue, run.id))) return "finished";
+    events.emit("orphan.recovered", { orphan, deaths: 0, delay: 0 });
+    await ledger.record("recoveries", {
+      type: "orphan.recovered",
+      who: holder,
+      queue: run.queue,
+      job: run.id,
+      run: run.run,
+      evidence: "handed over by its own process",
+      detail: "not charged",
+    });
+    return "handed over";
   } catch (error) {
     events.emit("orphan.failed", { orphan, error });
-    return false;
+    return goesOn ? "left" : "finished";
   }
 }
+
+/* Waiting, or held again by somebody who was quick. */
+const isBack = (state: JobState): boolean => state === "waiting" || state === "held";

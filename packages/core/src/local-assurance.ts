@@ -153,6 +153,9 @@ export class LocalAssurance implements Assurance {
     try {
       await Promise.all(this.#adapters.map((adapter) => adapter.attach(this.#hostFor())));
       await this.#membership.join(await this.#open(required));
+    } catch (error) {
+      await Promise.all(this.#adapters.map((adapter) => adapter.detach()));
+      throw error;
     } finally {
       this.#admitted.open();
     }

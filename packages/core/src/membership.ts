@@ -170,9 +170,11 @@ export class Membership {
 
   #registration(): Registration {
     const { settings, adapters } = this.#parts;
-    const queues = adapters.flatMap((adapter) =>
-      adapter.queues.map((queue) => [queue, adapter.holders(queue)] as const),
-    );
+    const holders: Record<string, readonly string[]> = {};
+    for (const adapter of adapters) {
+      // Two adapters may have workers of one queue.
+      for (const queue of adapter.queues) holders[queue] = [...(holders[queue] ?? []), ...adapter.holders(queue)];
+    }
     return {
       incarnation: this.#incarnation,
       name: settings.name,
@@ -184,7 +186,7 @@ export class Membership {
       interval: settings.heartbeatInterval,
       grace: settings.presenceGrace,
       pulse: this.#pulse?.mode ?? "thread",
-      holders: Object.fromEntries(queues),
+      holders,
     };
   }
 }

@@ -173,8 +173,8 @@ function readName(given: unknown, env: Env): string {
   throw wrong("name", "1 to 200 characters", name);
 }
 
-/** The adapters, each once, under distinct names. */
-export function readAdapters(adapters: AssuranceOptions["adapters"]): readonly QueueAdapter[] {
+/** The adapters, each once; a worker needs one. */
+export function readAdapters(adapters: AssuranceOptions["adapters"], role: Settings["role"]): readonly QueueAdapter[] {
   const given: readonly QueueAdapter[] = adapters ?? [];
   if (!Array.isArray(given)) throw wrong("adapters", "an array of adapters", adapters);
   for (const adapter of given) {
@@ -182,6 +182,9 @@ export function readAdapters(adapters: AssuranceOptions["adapters"]): readonly Q
       throw wrong("adapters", "adapters, e.g. bullmqAdapter({ workers })", adapter);
   }
   if (new Set(given).size !== given.length) throw wrong("adapters", "each adapter once", "the same adapter twice");
+  if (role === "worker" && given.length === 0) {
+    throw wrong("adapters", 'at least one, e.g. bullmqAdapter({ workers }), or role: "observer"', given);
+  }
   return given;
 }
 

@@ -114,7 +114,7 @@ export class MemoryRoster implements Roster {
         evidence: evidence.describe(member, cause),
         observed: records.observed,
         at: this.#link.now,
-        leaving: member.leaving || cause === "left",
+        leaving: member.leaving,
       };
       this.#enter(records, death);
       return death;

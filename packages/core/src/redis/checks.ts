@@ -7,6 +7,7 @@ import { beatWith } from "./roster.ts";
 import type { Presence } from "./roster.ts";
 
 const OLDEST = [6, 2];
+const UNKNOWN = "unknown (INFO is refused)";
 const TYPES: Partial<Record<keyof FixedKeys, string>> = {
   clock: "hash",
   instances: "hash",
@@ -25,8 +26,9 @@ export async function checkServer(link: Link, keys: Keys, presence: Presence): P
   await checkKeys(link, keys);
   const info = await readInfo(link);
   if (info === undefined) {
+    if (presence === "") return { server: UNKNOWN, warnings: [] };
     return {
-      server: "unknown (INFO is refused)",
+      server: UNKNOWN,
       warnings: [
         "INFO is refused to this user, so presence is off and deaths are noticed by the lease alone (45 s by default). Allow +info to notice them within about a second.",
       ],

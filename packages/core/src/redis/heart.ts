@@ -44,7 +44,7 @@ export class Heart {
   readonly #keys: Keys;
   readonly #commands: Link;
   readonly #subscription: Link;
-  readonly #presence: Presence;
+  #presence: Presence;
   readonly #blockedFor: () => number;
   readonly #signal: (signal: HeartSignal) => void;
   #registration: Registration;
@@ -118,6 +118,8 @@ export class Heart {
       else this.#subscription.client.disconnect(true); // the other connection broke: from the start
     } catch (error) {
       if (looksForbidden(reasonOf(error))) {
+        this.#presence = "";
+        void this.#subscription.close();
         this.#signal({
           type: "warn",
           message: `Presence is off: this user may not subscribe (${reasonOf(error)}). Deaths are noticed by the lease alone; allow the channels of the namespace to notice them within about a second.`,

@@ -64,7 +64,27 @@ class RedisStore implements Store {
 
   async open(): Promise<StoreReport> {
     await this.#link.connect();
-    return checkServer(this.#link, this.#keys, this.#presence);
+    const report = await checkServer(this.#link, this.#keys, this.#presence);
+    await this.#readEverything();
+    return report;
+  }
+
+  /* A permission that is missing shall be missed now, and not by the first recovery. */
+  async #readEverything(): Promise<void> {
+    const { roster, casebook, ledger } = this;
+    const page = { limit: 1 };
+    await Promise.all([
+      roster.look({ by: "nobody", duties: [], dutyTtl: 1, interval: 1 }),
+      roster.instances(page),
+      roster.dead(),
+      casebook.pending("none"),
+      casebook.suspects("none"),
+      casebook.deaths("none", "none", 1),
+      ledger.claims(page),
+      ledger.history("deaths", page),
+      ledger.quarantined(page),
+      ledger.counts(),
+    ]);
   }
 
   async close(): Promise<void> {

@@ -71,7 +71,9 @@ export const declare: string = `
   redis.call('HINCRBY', K.clock, 'deaths', 1)
   redis.call('XADD', K.history, 'MAXLEN', '~', ARGV[9], '*', 'e',
     cjson.encode({type = 'instance.dead', who = incarnation, evidence = evidence, detail = cause}))
-  redis.pcall(publish, presencePrefix .. incarnation, 'fenced')
-  redis.pcall(publish, nudges, 'death')
+  if numsub ~= '' then
+    redis.pcall(publish, presencePrefix .. incarnation, 'fenced')
+    redis.pcall(publish, nudges, 'death')
+  end
   return death
 `;

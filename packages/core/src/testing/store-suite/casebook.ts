@@ -61,6 +61,16 @@ const budget: readonly SuiteTest<Scene>[] = [
     assert.equal(await scene.store.casebook.deaths(QUEUE, "1", window), 0);
     assert.equal((await openOne(scene.other, orphanOf("b.2", { run: 2 }), window)).deaths, 1);
   }),
+  inStore("to open a case again does not make its death any younger", async (scene) => {
+    const window = 3 * INTERVAL;
+    const isForgotten = async (): Promise<boolean> => (await scene.other.casebook.deaths(QUEUE, "1", window)) === 0;
+    let openings = 0;
+    do {
+      assert.ok(openings++ < 100, "a death that is charged again and again never leaves the window");
+      await openOne(scene.store, orphanOf("a.1"), window);
+      await scene.harness.advance(INTERVAL);
+    } while (!(await isForgotten()));
+  }),
   inStore("a pardon forgets the deaths of one job", async (scene) => {
     for (const id of ["1", "2"]) await openOne(scene.store, orphanOf("a.1", { id }));
     await scene.other.casebook.pardon(QUEUE, "1");

@@ -174,8 +174,9 @@ export const presenceTests: readonly SuiteTest<Scene>[] = [
   inStore("what was seen before a restart proves no absence after it", async (scene) => {
     const gone = await scene.joinPresent({ grace: 0 });
     await scene.vanish(gone);
-    await scene.look();
+    await scene.untilSuspected(gone, "absent");
     await scene.restart({ wipe: false });
+    assert.equal(await scene.other.roster.declare({ incarnation: gone.incarnation, cause: "absent" }), undefined);
     await scene.watchFor(5 * GRACE, unsuspected(gone));
   }),
 ];

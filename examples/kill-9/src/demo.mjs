@@ -1,0 +1,87 @@
+/* Kills worker processes in mid-job and shows what becomes of their jobs.
+ *   --kills N   how many (default 5)      --json     last line of stdout: the result as one JSON object
+ *   --compare   the same with BullMQ alone (one kill; takes up to a minute and a half more)
+ * Exit code 1 when a job was lost. Without REDIS_URL it starts a private server, and ends it again. */
+import { createRequire } from "node:module";
+import { parseArgs } from "node:util";
+import { openRedis } from "./redis.mjs";
+import { Rounds } from "./rounds.mjs";
+import { Timeline } from "./timeline.mjs";
+import { summary, verdict } from "./verdict.mjs";
+
+const BARE_PATIENCE = 90_000;
+const PATIENCE = 60_000;
+
+const { kills, compare, json } = options();
+const timeline = new Timeline(json ? process.stderr : process.stdout);
+/** @type {(() => Promise<void>)[]} */
+const endings = [];
+
+let interrupted = false;
+for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM"])) {
+  process.once(signal, () => {
+    interrupted = true;
+    void end().then(() => process.exit(signal === "SIGINT" ? 130 : 143));
+  });
+}
+
+try {
+  process.exitCode = await demo();
+} catch (error) {
+  if (!interrupted) console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+} finally {
+  await end();
+}
+
+async function demo() {
+  const redis = await openRedis();
+  endings.push(redis.end);
+  const { version } = createRequire(import.meta.url)("bullmq/package.json");
+  timeline.say(`Three worker processes, one BullMQ ${version} queue, default options, ${kills} times kill -9.`);
+  timeline.say();
+  const result = await play({ program: "worker.mjs", kills, patience: PATIENCE }, redis);
+  let bare;
+  if (compare) {
+    timeline.say("\nThe same with BullMQ alone. This takes a while.\n");
+    bare = await play({ program: "bare.mjs", kills: 1, patience: BARE_PATIENCE }, redis);
+  }
+  timeline.say(["", "Verdict", ...verdict(result, bare)].join("\n"));
+  if (json) console.log(JSON.stringify(summary(result)));
+  return result.lost === 0 ? 0 : 1;
+}
+
+/**
+ * @param {import("./rounds.mjs").Plan} plan
+ * @param {import("./redis.mjs").Server} redis
+ */
+async function play(plan, redis) {
+  const rounds = new Rounds(plan, { url: redis.url, prefix: redis.prefix() }, timeline);
+  endings.push(() => rounds.end());
+  try {
+    return await rounds.play();
+  } finally {
+    await rounds.end();
+  }
+}
+
+/* Last opened, first closed; whatever fails, the rest is closed too. */
+async function end() {
+  for (const step of endings.splice(0).toReversed()) await step().catch(() => {});
+}
+
+function options() {
+  const { values } = parseArgs({
+    options: {
+      kills: { type: "string", default: "5" },
+      compare: { type: "boolean", default: false },
+      json: { type: "boolean", default: false },
+    },
+  });
+  const wanted = Number(values.kills);
+  if (!Number.isInteger(wanted) || wanted < 1) {
+    console.error(`--kills: expected a whole number from 1, got ${values.kills}`);
+    process.exit(2);
+  }
+  return { kills: wanted, compare: values.compare, json: values.json };
+}
