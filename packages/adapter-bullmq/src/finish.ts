@@ -10,7 +10,7 @@ import { CODE, codeOf } from "./moves.ts";
 import type { NativeJob } from "./native.ts";
 import { reasonOf } from "./reason.ts";
 
-/** What a run can do about its own end. */
+/** A run, as its end needs it. */
 export interface Ending {
   readonly signal: AbortSignal;
   /** Puts the lock back. False when the run was given away. */

@@ -9,7 +9,7 @@ import type { ServedQueue } from "./served-queue.ts";
 
 interface OpenRun {
   readonly run: Run;
-  readonly ended: Promise<unknown>;
+  readonly work: Promise<unknown>;
 }
 
 export class Runs {
@@ -28,17 +28,16 @@ export class Runs {
   async turn(run: Run, lockDuration: number): Promise<boolean> {
     for (let other = this.#open.get(run.id); other !== undefined; other = this.#open.get(run.id)) {
       const renewal = setInterval(() => void this.#renew(run, lockDuration), lockDuration / 4);
-      await other.ended;
+      await other.work.catch(() => undefined);
       clearInterval(renewal);
       if (!(await this.#renew(run, lockDuration))) return false;
     }
     return true;
   }
 
-  async during<T>(run: Run, execute: () => Promise<T>): Promise<T> {
-    const work = execute();
-    const entry = { run, ended: work.catch(() => undefined) };
-    this.#open.set(run.id, entry);
+  /** Keeps the run on the list for as long as `work` takes. */
+  async during<T>(run: Run, work: Promise<T>): Promise<T> {
+    this.#open.set(run.id, { run, work });
     try {
       return await work;
     } finally {

@@ -26,7 +26,12 @@ export async function reportStarted(hook: WorkerHook, runs: Runs, { host, isTrac
     const found = await Promise.all(started.map(({ id, token }) => runOf(hook.queue, id, token)));
     for (const run of found) {
       if (run === undefined || !isTracked(run.name ?? "")) continue;
-      void runs.during(run, () => host.run(run, (signal) => untilEnded(hook, run, signal))).catch(() => undefined);
+      void runs
+        .during(
+          run,
+          host.run(run, (signal) => untilEnded(hook, run, signal)),
+        )
+        .catch(() => undefined);
     }
   } catch (error) {
     host.warn(
@@ -44,10 +49,8 @@ async function runOf(queue: ServedQueue, id: string, token: string): Promise<Run
 }
 
 async function untilEnded(hook: WorkerHook, run: Run, signal: AbortSignal): Promise<void> {
-  const cancel = (): void => hook.cancel(run, signal.reason);
-  signal.addEventListener("abort", cancel, { once: true });
+  signal.addEventListener("abort", () => hook.cancel(run, signal.reason), { once: true });
   while (hook.isAttached && (await goesOn(hook, run))) await sleep(LOOK_EVERY, undefined, { ref: false });
-  signal.removeEventListener("abort", cancel);
 }
 
 async function goesOn(hook: WorkerHook, run: Run): Promise<boolean> {

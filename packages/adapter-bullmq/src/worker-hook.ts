@@ -116,8 +116,9 @@ export class WorkerHook {
     if (this.worker.isPaused()) await this.#resumeRunning();
   }
 
-  /** Aborts the handler of a run. */
+  /** Aborts the handler of a run, unless it has ended: BullMQ goes by the job, which may run anew. */
   cancel(run: Run, reason: unknown): void {
+    if (this.#parts.runs.of(run.id) !== run) return;
     const plain = this.worker.childPool !== undefined; // to a sandbox it is sent as a message
     this.worker.cancelJob(run.id, plain ? reasonOf(reason) : reason);
   }
@@ -140,7 +141,7 @@ export class WorkerHook {
     const own = Object.hasOwn(worker, "processJob");
     const original = worker.processJob;
     const patched: ProcessJob = (job, token, ...rest) =>
-      this.#counted(() => this.#process(job, token, () => original.call(worker, job, token, ...rest)));
+      this.#process(job, token, () => original.call(worker, job, token, ...rest));
     worker.processJob = patched;
     return () => {
       if (worker.processJob !== patched) return; // somebody patched after us: ours only passes through from now on
@@ -154,30 +155,35 @@ export class WorkerHook {
     this.#unpatch = undefined;
   }
 
-  async #counted<T>(work: () => Promise<T>): Promise<T> {
+  async #process(job: NativeJob, token: string, proceed: () => Promise<unknown>): Promise<unknown> {
     this.#inFlight++;
     try {
-      return await work();
+      return await this.#admit(job, token, proceed);
     } finally {
       this.#inFlight--;
       this.#endWhenIdle();
     }
   }
 
-  async #process(job: NativeJob, token: string, proceed: () => Promise<unknown>): Promise<unknown> {
+  /* Waits for nothing on the usual way: what this costs, it costs every job. */
+  #admit(job: NativeJob, token: string, proceed: () => Promise<unknown>): Promise<unknown> {
     if (this.#isUnwelcome(token)) return this.#sendBack(job, token);
     const host = this.#host;
     if (host === undefined || job.id === undefined || !this.#parts.isTracked(job.name)) return proceed();
 
+    const { runs } = this.#parts;
     const run = { queue: this.queue.key, id: job.id, run: job.attemptsStarted, name: job.name, proof: token };
-    if (!(await this.#parts.runs.turn(run, this.rules.lockDuration))) return undefined; // given away meanwhile
-    if (this.#isUnwelcome(token)) return this.#sendBack(job, token);
-    return this.#parts.runs.during(run, () =>
-      host.run(run, (signal) => this.#execute(job, run, { signal, host, proceed })),
-    );
+    const execute = (signal: AbortSignal): Promise<unknown> => this.#execute(job, run, { signal, host, proceed });
+    const start = (): Promise<unknown> => runs.during(run, host.run(run, execute));
+    return runs.of(run.id) === undefined ? start() : this.#startInTurn(job, run, start);
   }
 
-  async #execute(job: NativeJob, run: Run, { signal, host, proceed }: Execution): Promise<unknown> {
+  async #startInTurn(job: NativeJob, run: Run, start: () => Promise<unknown>): Promise<unknown> {
+    if (!(await this.#parts.runs.turn(run, this.rules.lockDuration))) return undefined; // given away meanwhile
+    return this.#isUnwelcome(run.proof) ? this.#sendBack(job, run.proof) : start();
+  }
+
+  #execute(job: NativeJob, run: Run, { signal, host, proceed }: Execution): Promise<unknown> {
     if (signal.aborted) return this.#sendBack(job, run.proof);
     guardFinish(job, {
       signal,
@@ -185,18 +191,13 @@ export class WorkerHook {
       giveBack: () => this.#giveBack(run.id, run.proof),
       refused: (error) => host.lost(run, reasonOf(error)),
     });
-    const cancel = (): void => this.cancel(run, signal.reason);
-    signal.addEventListener("abort", cancel, { once: true });
-    try {
-      return await proceed();
-    } finally {
-      signal.removeEventListener("abort", cancel);
-    }
+    signal.addEventListener("abort", () => this.cancel(run, signal.reason), { once: true });
+    return proceed();
   }
 
   /* A fetch that was already on its way when the pause, or a new incarnation, began. */
   #isUnwelcome(token: string): boolean {
-    if (this.#formerIds.has(holderOf(token))) return true;
+    if (this.#formerIds.size > 0 && this.#formerIds.has(holderOf(token))) return true;
     return this.#pausing && (this.isAttached || this.worker.isPaused());
   }
 

@@ -122,6 +122,24 @@ describe.each(versions)("workers of $label", (bull) => {
     expect(after.attemptsStarted).toBe(2);
   });
 
+  test("an abort that comes when its run has ended does not stop the next run of the job", async () => {
+    const scene = open();
+    const { opened, open: finish } = gate();
+    const signals: AbortSignal[] = [];
+    const worker = scene.worker(async (job, _token, signal) => {
+      signals.push(signal!);
+      if (job.attemptsStarted === 1) throw new Error("once more");
+      await opened;
+    });
+    const { host } = await assured(scene, worker);
+    const job = await scene.queue.add("work", {}, { attempts: 2 });
+    await until("the second run goes on", () => signals.length === 2);
+    host.runs[0]!.abort.abort(new Error("late"));
+    expect(signals[1]!.aborted).toBe(false);
+    finish();
+    await until("completed", () => job.isCompleted());
+  });
+
   test("a fenced run that fails is left to those who recover it", async () => {
     const scene = open();
     const worker = scene.worker(async (_job, _token, signal) => {
@@ -268,6 +286,28 @@ describe.each(versions)("workers of $label", (bull) => {
     await until("completed", () => job.isCompleted());
     expect(most).toBe(1);
     expect((await scene.queue.getJob(job.id!))!.returnvalue).toBe("run 2");
+  });
+
+  test("a run that was held back when the pause began goes back unseen", async () => {
+    const scene = open();
+    const { opened, open: finish } = gate();
+    let starts = 0;
+    const worker = scene.worker(
+      async () => {
+        starts++;
+        await opened;
+      },
+      { concurrency: 2 },
+    );
+    const { adapter } = await assured(scene, worker);
+    const job = await scene.queue.add("work", {});
+    await until("it runs", () => starts === 1);
+    await adapter.requeue(await orphanOf(adapter, scene, worker), { delay: 0 });
+    await until("fetched again", async () => (await scene.queue.getJob(job.id!))!.attemptsStarted === 2);
+    await adapter.pause();
+    finish();
+    await until("it waits", async () => (await adapter.state(scene.key, job.id!)) === "waiting");
+    expect(starts).toBe(1);
   });
 
   test("jobs that ran before attach are reported until they end, and can be aborted", async () => {

@@ -307,7 +307,7 @@ describe("P10: recovery goes on whoever is missing", () => {
 /** A process on another queue of the same Redis and namespace. */
 async function openStranger(fleet: Fleet): Promise<Member> {
   const elsewhere = Object.create(fleet, { queue: { value: { name: `${fleet.queue.name}-other` } } }) as Fleet;
-  return elsewhere.spawn();
+  return elsewhere.spawn({ assurance: { delayedRecoveryInterval: 100, delayedRecoveryCount: 1_000 } });
 }
 
 describe("P11: a poison pill stops", () => {
