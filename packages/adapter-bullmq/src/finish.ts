@@ -6,13 +6,14 @@
  * A handler that fails because its run was given up has not failed: no attempt is recorded.
  */
 import { AssuranceError } from "@assured-jobs/core";
+import type { RunControl } from "@assured-jobs/core";
 import { CODE, codeOf } from "./moves.ts";
 import type { NativeJob } from "./native.ts";
 import { reasonOf } from "./reason.ts";
 
 /** A run, as its end needs it. */
 export interface Ending {
-  readonly signal: AbortSignal;
+  readonly control: RunControl;
   /** Puts the lock back. False when the run was given away. */
   relock(): Promise<boolean>;
   /** Puts the job back in front of its queue. */
@@ -28,7 +29,7 @@ export function guardFinish(job: NativeJob, ending: Ending): void {
 
   job.moveToCompleted = (...args) => finish(ending, () => complete(...args));
   job.moveToFailed = async (error, token, fetchNext) => {
-    if (ending.signal.aborted) throw await givenUp(job, ending);
+    if (ending.control.givenUp) throw await givenUp(job, ending);
     const stacktrace = [...(job.stacktrace ?? [])];
     return finish(ending, () => {
       job.stacktrace = [...stacktrace]; // a second try must not add the same trace again
@@ -63,7 +64,7 @@ const FENCED: ReadonlySet<number> = new Set([CODE.unlocked, CODE.mismatch, CODE.
 
 /* On a handover the job goes back here and now; a fenced run's job is already being recovered by others. */
 async function givenUp(job: NativeJob, ending: Ending): Promise<AssuranceError> {
-  const cause: unknown = ending.signal.reason;
+  const cause = ending.control.givenUp;
   const code = cause instanceof AssuranceError && cause.code === "ERR_HANDOVER" ? "ERR_HANDOVER" : "ERR_FENCED";
   if (code === "ERR_HANDOVER") await ending.giveBack();
   return new AssuranceError(

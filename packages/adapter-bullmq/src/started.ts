@@ -4,7 +4,7 @@
  * for us when the lock manager has let go and the queue no longer lists the run as theirs.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { AdapterHost, Run } from "@assured-jobs/core";
+import type { AdapterHost, Run, RunControl } from "@assured-jobs/core";
 import { reasonOf } from "./reason.ts";
 import type { Runs } from "./runs.ts";
 import { inspect } from "./scripts/inspect.ts";
@@ -29,7 +29,7 @@ export async function reportStarted(hook: WorkerHook, runs: Runs, { host, isTrac
       void runs
         .during(
           run,
-          host.run(run, (signal) => untilEnded(hook, run, signal)),
+          host.run(run, (control) => untilEnded(hook, run, control)),
         )
         .catch(() => undefined);
     }
@@ -48,8 +48,8 @@ async function runOf(queue: ServedQueue, id: string, token: string): Promise<Run
   return lock === token ? { queue: queue.key, id, run: Number(run), name, proof: token } : undefined;
 }
 
-async function untilEnded(hook: WorkerHook, run: Run, signal: AbortSignal): Promise<void> {
-  signal.addEventListener("abort", () => hook.cancel(run, signal.reason), { once: true });
+async function untilEnded(hook: WorkerHook, run: Run, control: RunControl): Promise<void> {
+  control.onGivenUp((reason) => hook.cancel(run, reason));
   while (hook.isAttached && (await goesOn(hook, run))) await sleep(LOOK_EVERY, undefined, { ref: false });
 }
 

@@ -5,7 +5,7 @@
  * belonged to a dead incarnation is never used again, and what is fetched under one goes back unseen.
  */
 import { randomUUID } from "node:crypto";
-import type { AdapterHost, Run } from "@assured-jobs/core";
+import type { AdapterHost, Run, RunControl } from "@assured-jobs/core";
 import { guardFinish } from "./finish.ts";
 import { toWait } from "./moves.ts";
 import type { NativeJob, NativeWorker, ProcessJob } from "./native.ts";
@@ -32,7 +32,7 @@ export interface HookParts {
 }
 
 interface Execution {
-  readonly signal: AbortSignal;
+  readonly control: RunControl;
   readonly host: AdapterHost;
   readonly proceed: () => Promise<unknown>;
 }
@@ -173,7 +173,7 @@ export class WorkerHook {
 
     const { runs } = this.#parts;
     const run = { queue: this.queue.key, id: job.id, run: job.attemptsStarted, name: job.name, proof: token };
-    const execute = (signal: AbortSignal): Promise<unknown> => this.#execute(job, run, { signal, host, proceed });
+    const execute = (control: RunControl): Promise<unknown> => this.#execute(job, run, { control, host, proceed });
     const start = (): Promise<unknown> => runs.during(run, host.run(run, execute));
     return runs.of(run.id) === undefined ? start() : this.#startInTurn(job, run, start);
   }
@@ -183,15 +183,15 @@ export class WorkerHook {
     return this.#isUnwelcome(run.proof) ? this.#sendBack(job, run.proof) : start();
   }
 
-  #execute(job: NativeJob, run: Run, { signal, host, proceed }: Execution): Promise<unknown> {
-    if (signal.aborted) return this.#sendBack(job, run.proof);
+  #execute(job: NativeJob, run: Run, { control, host, proceed }: Execution): Promise<unknown> {
+    if (control.givenUp) return this.#sendBack(job, run.proof);
     guardFinish(job, {
-      signal,
+      control,
       relock: () => this.queue.relock(run, this.rules.lockDuration),
       giveBack: () => this.#giveBack(run.id, run.proof),
       refused: (error) => host.lost(run, reasonOf(error)),
     });
-    signal.addEventListener("abort", () => this.cancel(run, signal.reason), { once: true });
+    control.onGivenUp((reason) => this.cancel(run, reason));
     return proceed();
   }
 

@@ -5,7 +5,7 @@ import { AssuranceError } from "@assured-jobs/core";
 import type { Worker } from "bullmq";
 import { Scene, versions } from "./support/bull.ts";
 import { dead } from "./support/dead.ts";
-import { FakeHost } from "./support/host.ts";
+import { controlOf, FakeHost } from "./support/host.ts";
 import { gate, until } from "./support/until.ts";
 import { guardFinish } from "../src/finish.ts";
 import type { BullmqAdapter, BullmqAdapterOptions } from "../src/index.ts";
@@ -524,7 +524,7 @@ test("a finish for which the lock could not be put back for lack of an answer is
     remove: async () => {},
   };
   guardFinish(job, {
-    signal: new AbortController().signal,
+    control: controlOf(new AbortController().signal),
     relock: () => Promise.reject(new Error("no answer")),
     giveBack: async () => {},
     refused: (error) => refusals.push(error),

@@ -45,6 +45,16 @@ export interface Run {
   readonly proof: string;
 }
 
+/** What core can say to a run that goes on. */
+export interface RunControl {
+  /** Why the run was given up (ERR_FENCED, ERR_HANDOVER); undefined as long as it is its process's own. */
+  readonly givenUp: Error | undefined;
+  /** Calls back when the run is given up; at once when it is already. */
+  onGivenUp(listener: (reason: Error) => void): void;
+  /** The same as a signal, made when somebody asks for it: most runs end without one. */
+  readonly signal: AbortSignal;
+}
+
 /** Something an audit found in a queue. */
 export interface Finding {
   /** Stable, dotted: `bullmq.phantom`, `claim.stale`. */
@@ -62,8 +72,8 @@ export interface AdapterHost {
    * Wraps one run from before its first instruction until the queue has accepted (or refused) its end. Core keeps
    * the claim, the signal and currentJob() for as long as `execute` takes; it passes its result or error through.
    */
-  run<T>(run: Run, execute: (signal: AbortSignal) => Promise<T>): Promise<T>;
-  /** Proof that a run was given away (its lock belongs to another): its signal is aborted. */
+  run<T>(run: Run, execute: (control: RunControl) => Promise<T>): Promise<T>;
+  /** Proof that a run was given away (its lock belongs to another): core gives it up. */
   lost(run: Run, reason: string): void;
   /** Queues or holder ids changed: core registers them. Resolves once the store knows; never rejects. */
   changed(): Promise<void>;

@@ -8,7 +8,7 @@ import type { HealthReport } from "./health.ts";
 import type { Incarnation } from "./instance.ts";
 import { LocalAssurance } from "./local-assurance.ts";
 import type { Phase } from "./membership.ts";
-import { readAdapters, readSettings } from "./options.ts";
+import { readAdapters, readPlugins, readSettings, readStore } from "./options.ts";
 import type { AssuranceOptions } from "./options.ts";
 import type { RecoveryReport } from "./recovery.ts";
 import type { Snapshot } from "./snapshot.ts";
@@ -59,6 +59,7 @@ export interface Assurance extends AsyncDisposable {
 export function createAssurance(options: AssuranceOptions): Assurance {
   const settings = readSettings(options);
   const adapters = readAdapters(options.adapters, settings.role);
-  const store = options.store ?? deriveStore(adapters, options.namespace);
-  return new LocalAssurance(settings, adapters, store, options.plugins ?? []);
+  const plugins = readPlugins(options.plugins);
+  const store = readStore(options.store) ?? deriveStore(adapters, options.namespace);
+  return new LocalAssurance(settings, adapters, store, plugins);
 }

@@ -4,7 +4,8 @@
  * the queue's own record says who holds a job.
  */
 import type { Incarnation } from "./instance.ts";
-import type { LiveRun, Runs } from "./runs.ts";
+import type { LiveRun } from "./live-run.ts";
+import type { Runs } from "./runs.ts";
 import type { Claim, Ledger } from "./store.ts";
 
 const WORTH_A_CLAIM = 1_000;
@@ -23,11 +24,12 @@ export class Claims {
   async sync(incarnation: Incarnation): Promise<void> {
     const live = new Set(this.#runs.all);
     const add = [...live].filter((one) => !this.#written.has(one) && Date.now() - one.startedAt >= WORTH_A_CLAIM);
-    const ended = [...this.#written].filter(([one]) => !live.has(one));
+    // A job that runs here again keeps its claim, which is the new run's as soon as that lasts; it goes after that run.
+    const again = new Set([...live].map(jobOf));
+    const ended = [...this.#written].filter(([one]) => !live.has(one) && !again.has(jobOf(one)));
     if (add.length === 0 && ended.length === 0) return;
     const added = add.map((one) => [one, claimOf(one)] as const);
-    const again = new Set([...live].map(jobOf));
-    const remove = ended.filter(([one]) => !again.has(jobOf(one))).map(([, claim]) => claim);
+    const remove = ended.map(([, claim]) => claim);
     if (!(await this.#ledger.claim(incarnation, { add: added.map(([, claim]) => claim), remove }))) return;
     for (const [one] of ended) this.#written.delete(one);
     for (const [one, claim] of added) this.#written.set(one, claim);

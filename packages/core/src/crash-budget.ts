@@ -15,6 +15,8 @@ export type Verdict =
 /** A case, and whether the death that opened it counts. */
 export interface ChargedCase extends Case {
   readonly charged: boolean;
+  /** It was open before this pass: of those who died with it, some may have gone back already. */
+  readonly again: boolean;
 }
 
 const LEAST_DELAY = 1_000;
@@ -22,15 +24,19 @@ const MOST_DELAY = 30_000;
 /** A parked suspect becomes due by itself after this long, should nobody be left to let it out. */
 export const PARKED_FOR = 300_000;
 
-/** Verdicts for cases that were opened together, in the same order. */
-export function judge(cases: readonly ChargedCase[], maxRecoveries: number): readonly Verdict[] {
+/**
+ * Verdicts for cases of one queue that were opened together, in the same order.
+ * @param out the suspect of the queue that may run at this moment, if there is one
+ */
+export function judge(cases: readonly ChargedCase[], maxRecoveries: number, out?: string): readonly Verdict[] {
   const suspects = new Map<Incarnation, number>();
   for (const one of cases) {
     if (isSuspect(one)) suspects.set(one.orphan.holder, (suspects.get(one.orphan.holder) ?? 0) + 1);
   }
   return cases.map((one): Verdict => {
     if (!isSuspect(one)) return { kind: "requeue" };
-    const alone = suspects.get(one.orphan.holder) === 1;
+    const mayHaveCompany = one.again && out !== undefined && out !== one.orphan.id;
+    const alone = suspects.get(one.orphan.holder) === 1 && !mayHaveCompany;
     if (one.deaths <= maxRecoveries || !alone) return { kind: "suspect" };
     return { kind: "bury", reason: `its process died ${one.deaths} times while it ran; ${maxRecoveries} are allowed` };
   });

@@ -42,7 +42,7 @@ export function eventOf(
   return outcome === "requeued" ? "orphan.recovered" : `orphan.${outcome}`;
 }
 
-/** Typed events. A listener that throws cannot stop a recovery: what it throws becomes an `error` event. */
+/** Typed events. A listener that throws or rejects cannot stop a recovery, nor the process: it becomes an `error` event. */
 export class Events {
   readonly #emitter = new EventEmitter().setMaxListeners(0);
   readonly #warned = new Set<string>();
@@ -50,10 +50,14 @@ export class Events {
   /** Returns the function that ends the subscription. */
   on<E extends EventName>(event: E, listener: Listener<E>): () => void {
     const guarded = (payload: AssuranceEvents[E]): void => {
+      const failed = (error: unknown): void => {
+        if (event !== "error") this.failed(`listener of ${event}`, error);
+      };
       try {
-        listener(payload);
+        const result: unknown = listener(payload); // an async function is a listener too
+        if (result instanceof Promise) result.catch(failed);
       } catch (error) {
-        if (event !== "error") this.emit("error", { during: `listener of ${event}`, error });
+        failed(error);
       }
     };
     this.#emitter.on(key(event), guarded);

@@ -8,7 +8,8 @@ import type { JobState, QueueAdapter } from "./adapter.ts";
 import { AssuranceError } from "./errors.ts";
 import type { Events } from "./events.ts";
 import type { Incarnation } from "./instance.ts";
-import type { LiveRun, Runs } from "./runs.ts";
+import type { LiveRun } from "./live-run.ts";
+import type { Runs } from "./runs.ts";
 import type { Ledger } from "./store.ts";
 
 /** What stop() did with the jobs that ran when it was called. */
@@ -29,15 +30,16 @@ export interface HandoverParts {
   readonly runs: Runs;
   readonly events: Events;
   readonly ledger: Ledger;
+  /** How many runs there were when stop() was called. */
+  readonly before: number;
 }
 
 export async function handOver(parts: HandoverParts, incarnation: Incarnation, timeout: number): Promise<StopReport> {
-  const { adapters, runs } = parts;
-  const before = runs.size;
+  const { adapters, runs, before } = parts;
   await Promise.allSettled(adapters.map((adapter) => adapter.pause()));
   await runs.idle(timeout);
   const told = runs.all;
-  runs.abortAll(
+  runs.giveUpAll(
     new AssuranceError("ERR_HANDOVER", "This process is leaving: the job goes back to its queue and runs elsewhere."),
   );
   await runs.idle(LAST_WORDS);
@@ -63,7 +65,7 @@ async function endOf(
     if (goesOn) await adapter.requeue(orphan, { delay: 0 });
     if (!isBack(await adapter.state(run.queue, run.id))) return "finished";
     events.emit("orphan.recovered", { orphan, deaths: 0, delay: 0 });
-    await ledger.record("recoveries", {
+    const recorded = ledger.record("recoveries", {
       type: "orphan.recovered",
       who: holder,
       queue: run.queue,
@@ -72,6 +74,7 @@ async function endOf(
       evidence: "handed over by its own process",
       detail: "not charged",
     });
+    await recorded.catch((error: unknown) => events.failed("recording a handover", error)); // it is back all the same
     return "handed over";
   } catch (error) {
     events.emit("orphan.failed", { orphan, error });

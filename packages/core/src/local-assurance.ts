@@ -212,7 +212,7 @@ export class LocalAssurance implements Assurance {
       },
       lost: (run, reason) => {
         this.#events.emit("run.fenced", { queue: run.queue, id: run.id, run: run.run, reason });
-        this.#runs.abort(
+        this.#runs.giveUp(
           run,
           new AssuranceError(
             "ERR_FENCED",
@@ -248,12 +248,14 @@ export class LocalAssurance implements Assurance {
   }
 
   async #leave(timeout: number): Promise<StopReport> {
+    const before = this.#runs.size;
     await this.#recovery.stop();
     await this.#liveness.stop();
     await this.#claiming.stop();
     await this.#quietly("giving duties up", () => this.#liveness.yieldDuties());
     await this.#quietly("retiring", () => this.#membership.leave());
-    const parts = { adapters: this.#adapters, runs: this.#runs, events: this.#events, ledger: this.#store.ledger };
+    const { ledger } = this.#store;
+    const parts = { adapters: this.#adapters, runs: this.#runs, events: this.#events, ledger, before };
     const report = await handOver(parts, this.#membership.incarnation, timeout);
     await this.#quietly("retiring", () => this.#membership.end(report.left === 0));
     return report;

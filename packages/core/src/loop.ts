@@ -18,7 +18,7 @@ export class Loop {
   start(): void {
     if (!this.#stopped) return;
     this.#stopped = false;
-    this.#schedule(0);
+    this.wake(); // a step from before stop() may still go on
   }
 
   wake(): void {
@@ -39,6 +39,7 @@ export class Loop {
   }
 
   async #run(): Promise<void> {
+    await Promise.resolve(); // #running is set before the step begins, which may wake or stop its own loop
     const delay = await this.#step();
     this.#running = undefined;
     if (this.#stopped) return;

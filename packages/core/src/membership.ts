@@ -140,7 +140,7 @@ export class Membership {
     this.#phase = "fenced";
     events.emit("instance.fenced", { incarnation: former });
     await Promise.allSettled(adapters.map((adapter) => adapter.pause()));
-    runs.abortAll(
+    runs.giveUpAll(
       new AssuranceError(
         "ERR_FENCED",
         `The incarnation ${former} was declared dead and its jobs were given away: what this run writes is refused.`,
@@ -159,13 +159,20 @@ export class Membership {
   async #rebirth(former: Incarnation): Promise<void> {
     const { adapters, claims, events, settings } = this.#parts;
     await this.#pulse?.stop();
+    if (!this.#isIn("fenced")) return; // it leaves meanwhile
     this.#incarnation = newIncarnation(settings.name);
     claims.forget();
     this.#phase = "member";
     await this.#enter({ ...this.#registration(), holders: {} }, false);
+    if (!this.#isIn("member")) return this.#pulse?.stop();
     for (const adapter of adapters) await adapter.resume({ renew: true });
     await this.changed();
     events.emit("instance.reborn", { incarnation: this.#incarnation, former });
+  }
+
+  /* Asked after each step that takes time: somebody may have begun to leave. */
+  #isIn(phase: Phase): boolean {
+    return this.#phase === phase;
   }
 
   #registration(): Registration {

@@ -24,7 +24,7 @@ export interface AssuranceOptions {
   readonly heartbeatTtl?: number | undefined;
   /** ms of observed time for which a closed connection must stay closed to be a death. Default 1,000. */
   readonly presenceGrace?: number | undefined;
-  /** ms between looks for the one on duty. Default 250. */
+  /** ms between looks for the one on duty; at most a quarter of the ttl. Default 250. */
   readonly lookInterval?: number | undefined;
   /** ms between recovery passes, beside the one for each death. Default 1,000. */
   readonly recoveryInterval?: number | undefined;
@@ -85,9 +85,9 @@ const LONGEST_TIMER = 2 ** 31 - 1;
 
 const NUMBERS = {
   heartbeatInterval: { fallback: 15 * SECOND, least: 10, variable: "HEARTBEAT_INTERVAL", unit: SECOND },
-  heartbeatTtl: { fallback: 45 * SECOND, least: 20, variable: "HEARTBEAT_TTL", unit: SECOND },
+  heartbeatTtl: { fallback: 45 * SECOND, least: 40, variable: "HEARTBEAT_TTL", unit: SECOND },
   presenceGrace: { fallback: SECOND, least: 0 },
-  lookInterval: { fallback: 250, least: 10 },
+  lookInterval: { fallback: 250, least: 10, most: Math.floor(LONGEST_TIMER / 4) },
   recoveryInterval: { fallback: SECOND, least: 10 },
   recoveryLockTtl: { fallback: 300 * SECOND, least: SECOND, variable: "RECOVERY_LOCK_TTL", unit: SECOND },
   delayedRecoveryCount: { fallback: 1, least: 0, variable: "DELAYED_RECOVERY_COUNT", unit: 1 },
@@ -125,6 +125,13 @@ export function readSettings(options: AssuranceOptions, env: Env = process.env):
       settings.heartbeatTtl,
     );
   }
+  if (settings.heartbeatTtl < 4 * settings.lookInterval) {
+    throw wrong(
+      "lookInterval",
+      `at most a quarter of the heartbeatTtl (${settings.heartbeatTtl} ms), so that no single look lets a lease lapse`,
+      settings.lookInterval,
+    );
+  }
   return settings;
 }
 
@@ -137,7 +144,7 @@ function readNumber(name: NumberName, given: unknown, env: Env): number {
     const value = text.trim() === "" ? Number.NaN : Number(text) * unit;
     return within(rule, value) ? Math.round(value) : refuse(variable, rule, { unit, got: text });
   }
-  const value = given ?? rule.fallback;
+  const value = given === undefined ? rule.fallback : given;
   return within(rule, value) ? Math.round(value) : refuse(name, rule, { unit: 1, got: given });
 }
 
@@ -188,7 +195,31 @@ export function readAdapters(adapters: AssuranceOptions["adapters"], role: Setti
   return given;
 }
 
+/** The plugins. One that is none would fail at each orphan, so it is refused here. */
+export function readPlugins(plugins: AssuranceOptions["plugins"]): readonly Plugin[] {
+  const given: readonly Plugin[] = plugins ?? [];
+  if (!Array.isArray(given)) throw wrong("plugins", "an array of plugins", plugins);
+  const isHook = (hook: unknown): boolean => hook === undefined || typeof hook === "function";
+  for (const plugin of given) {
+    if (typeof plugin?.name !== "string" || !isHook(plugin.beforeRequeue) || !isHook(plugin.beforeSettle))
+      throw wrong("plugins", "plugins, e.g. uniqueLocks()", plugin);
+  }
+  return given;
+}
+
+/** The store that was given, if one was. */
+export function readStore(store: AssuranceOptions["store"]): Store | undefined {
+  if (store === undefined || typeof store?.open === "function") return store;
+  throw wrong("store", "a store, e.g. redisStore({ url })", store);
+}
+
 export function wrong(name: string, expected: string, got: unknown): AssuranceError {
-  const shown = typeof got === "object" && got !== null ? (got.constructor?.name ?? "object") : JSON.stringify(got);
-  return new AssuranceError("ERR_OPTION", `${name}: expected ${expected}, got ${shown}`);
+  return new AssuranceError("ERR_OPTION", `${name}: expected ${expected}, got ${shown(got)}`);
+}
+
+function shown(got: unknown): string {
+  if (typeof got === "string") return JSON.stringify(got);
+  if (typeof got === "function") return "a function";
+  if (typeof got === "object" && got !== null) return got.constructor?.name ?? "object";
+  return String(got);
 }

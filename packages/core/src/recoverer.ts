@@ -55,7 +55,8 @@ export class Recoverer {
   /** One pass. Rejects when queue or store cannot be read. */
   async pass(adapter: QueueAdapter, queue: string, { dead, stopping }: PassScope): Promise<PassReport> {
     const cases = await this.#openCases(adapter, queue, dead);
-    const verdicts = judge(cases, this.#parts.settings.maxRecoveries);
+    const out = cases.some(({ again }) => again) ? await this.#suspectOut(queue) : undefined;
+    const verdicts = judge(cases, this.#parts.settings.maxRecoveries, out);
     const tally = { requeued: 0, buried: 0, ended: 0, failed: 0 };
     for (let first = 0; first < cases.length && !stopping.aborted; first += SLICE) {
       const settled = await this.#recoverSlice(
@@ -77,7 +78,9 @@ export class Recoverer {
     const leaving = new Set(dead.filter((death) => death.leaving).map((death) => death.registration.incarnation));
     const charges = orphans.map((orphan) => ({ orphan, charged: !leaving.has(orphan.holder) }));
     const listed = new Set(orphans.map(keyOf));
-    const left = (await casebook.pending(queue)).filter(({ orphan }) => !listed.has(keyOf(orphan)));
+    const pending = await casebook.pending(queue);
+    const known = new Set(pending.map(({ orphan }) => keyOf(orphan)));
+    const left = pending.filter(({ orphan }) => !listed.has(keyOf(orphan)));
     // Those were charged when their case was opened; opening it again only asks for the number of deaths.
     const all = [...charges, ...left.map(({ orphan }) => ({ orphan, charged: false }))];
     if (all.length === 0) return [];
@@ -85,7 +88,12 @@ export class Recoverer {
     return opened.map((one, i) => ({
       ...one,
       charged: i >= charges.length ? !leaving.has(one.orphan.holder) : all[i]!.charged,
+      again: known.has(keyOf(one.orphan)),
     }));
+  }
+
+  async #suspectOut(queue: string): Promise<string | undefined> {
+    return (await this.#parts.store.casebook.suspects(queue)).find(({ state }) => state === "out")?.id;
   }
 
   async #holders(queue: string, dead: readonly Death[]): Promise<DeadHolder[]> {

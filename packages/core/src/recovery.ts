@@ -16,6 +16,8 @@ import type { Death, Store } from "./store.ts";
 
 /** Observed time for which each pass looks through a dead incarnation again, ms. */
 const SWEPT_FOR = 120_000;
+/** A pass that goes on when this process leaves gets this long to end, ms; whatever it does is safe to leave half-way. */
+const LAST_PASS = 2_000;
 /** Observed time after which a dead incarnation is forgotten, ms; its tombstone stays. */
 const LISTED_FOR = 24 * 3_600_000;
 
@@ -42,10 +44,15 @@ export class Recovery {
   readonly #schedule: Loop;
   /** One for each queue, so that a queue that does not answer delays no other. */
   readonly #patrols = new Map<string, Loop>();
-  readonly #running = new Map<string, { readonly since: number; readonly pass: Promise<PassReport> }>();
+  /** The pass of each queue that goes on here. */
+  readonly #running = new Map<string, Promise<PassReport>>();
+  /** Since when each queue is attended to. */
+  readonly #attending = new Map<string, number>();
   readonly #stopping = new AbortController();
   /** Queues whose next pass must be a deep one. */
   readonly #deep = new Set<string>();
+  /** Queues to be audited after their next pass. */
+  readonly #unaudited = new Set<string>();
   #dead: { readonly deaths: number; readonly list: readonly Death[] } | undefined;
   #deepPasses = 0;
   #nextDeep = 0;
@@ -67,16 +74,18 @@ export class Recovery {
 
   async stop(): Promise<void> {
     this.#stopping.abort();
-    await this.#schedule.stop();
-    await Promise.all([...this.#patrols.values()].map((patrol) => patrol.stop()));
+    const loops = [this.#schedule, ...this.#patrols.values()];
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, LAST_PASS)));
+    await Promise.race([Promise.all(loops.map((loop) => loop.stop())), late]);
+    clearTimeout(timer);
   }
 
-  /** Queues to hold the duty of: all of this process, but none whose pass takes longer than a pass may. */
+  /** Queues to hold the duty of: all of this process, but none that is attended to for longer than a pass may take. */
   wanted(): readonly string[] {
     const { autoRecovery, recoveryLockTtl } = this.#parts.settings;
     if (!autoRecovery) return [];
-    const stuck = (queue: string): boolean =>
-      Date.now() - (this.#running.get(queue)?.since ?? Infinity) > recoveryLockTtl;
+    const stuck = (queue: string): boolean => Date.now() - (this.#attending.get(queue) ?? Infinity) > recoveryLockTtl;
     return this.#queues()
       .map(({ queue }) => queue)
       .filter((queue) => !stuck(queue));
@@ -117,7 +126,7 @@ export class Recovery {
     for (const [queue, patrol] of this.#patrols) {
       if (now.has(queue)) continue;
       this.#patrols.delete(queue);
-      await patrol.stop();
+      void patrol.stop(); // its last pass may take long, and the other queues do not wait for it
     }
     for (const [queue, adapter] of now) {
       if (this.#patrols.has(queue)) continue;
@@ -138,24 +147,28 @@ export class Recovery {
   async #attend(adapter: QueueAdapter, queue: string): Promise<number> {
     const { liveness, events, settings } = this.#parts;
     if (!liveness.held.has(queue)) return settings.recoveryInterval;
+    this.#attending.set(queue, Date.now());
     const deep = this.#deep.delete(queue);
     try {
       const dead = await this.#listed();
       await adapter.upkeep?.(queue, await liveness.fleet(queue));
       const observed = liveness.last?.observed ?? 0;
       await this.#pass(adapter, queue, deep ? dead : dead.filter((death) => observed - death.observed < SWEPT_FOR));
+      if (this.#unaudited.delete(queue)) await this.#parts.auditor.audit({ repair: true, queues: new Set([queue]) });
     } catch (error) {
       if (deep) this.#deep.add(queue);
       events.failed(`recovery of ${queue}`, error);
+    } finally {
+      this.#attending.delete(queue);
     }
     return settings.recoveryInterval;
   }
 
   /* One pass per queue at a time: who asks meanwhile gets the next one. */
   async #pass(adapter: QueueAdapter, queue: string, dead: readonly Death[]): Promise<PassReport> {
-    await this.#running.get(queue)?.pass.catch(() => {});
+    while (this.#running.has(queue)) await this.#running.get(queue)?.catch(() => {});
     const pass = this.#parts.recoverer.pass(adapter, queue, { dead, stopping: this.#stopping.signal });
-    this.#running.set(queue, { since: Date.now(), pass });
+    this.#running.set(queue, pass);
     try {
       return await pass;
     } finally {
@@ -164,12 +177,14 @@ export class Recovery {
   }
 
   async #startDeep(): Promise<void> {
-    const { liveness, auditor } = this.#parts;
+    const { held } = this.#parts.liveness;
     this.#deepPasses++;
     this.#nextDeep = Date.now() + this.#deepDelay();
-    for (const queue of liveness.held) this.#deep.add(queue);
-    if (liveness.held.has(WATCH)) await this.#forgetOld();
-    await auditor.audit({ repair: true, queues: liveness.held });
+    for (const queue of held) {
+      this.#deep.add(queue);
+      this.#unaudited.add(queue);
+    }
+    if (held.has(WATCH)) await this.#forgetOld();
   }
 
   /* Only those whose every queue is known here: an orphan that nobody could look for stays listed. */

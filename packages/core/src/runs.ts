@@ -4,8 +4,9 @@
  * "no run left" means that nothing of this process can still write to a queue.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
-import type { Run } from "./adapter.ts";
+import type { Run, RunControl } from "./adapter.ts";
 import type { AssuranceError } from "./errors.ts";
+import { LiveRun } from "./live-run.ts";
 
 /** What a handler can learn about its own run. */
 export interface CurrentJob {
@@ -30,19 +31,14 @@ export function currentJob(): CurrentJob | undefined {
   return current.getStore();
 }
 
-/** A run that goes on here. `startedAt`: wall clock, ms. */
-export interface LiveRun {
-  readonly run: Run;
-  readonly startedAt: number;
-  readonly abort: AbortController;
-}
+type CountRecoveries = (queue: string, id: string) => Promise<number>;
 
 export class Runs {
   readonly #live = new Set<LiveRun>();
-  readonly #recoveries: (queue: string, id: string) => Promise<number>;
+  readonly #recoveries: CountRecoveries;
   #idle: (() => void)[] = [];
 
-  constructor(recoveries: (queue: string, id: string) => Promise<number>) {
+  constructor(recoveries: CountRecoveries) {
     this.#recoveries = recoveries;
   }
 
@@ -54,27 +50,26 @@ export class Runs {
     return [...this.#live];
   }
 
-  async execute<T>(run: Run, body: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const abort = new AbortController();
-    const live: LiveRun = { run, startedAt: Date.now(), abort };
+  async execute<T>(run: Run, body: (control: RunControl) => Promise<T>): Promise<T> {
+    const live = new LiveRun(run);
     this.#live.add(live);
     try {
-      return await current.run(this.#describe(live), () => body(abort.signal));
+      return await current.run(new Described(live, this.#recoveries), () => body(live));
     } finally {
       this.#live.delete(live);
       if (this.#live.size === 0) this.#tellIdle();
     }
   }
 
-  /** Aborts the signal of one run, with the proof as its reason. */
-  abort(run: Run, reason: AssuranceError): void {
+  /** Gives one run up, with the proof as the reason. */
+  giveUp({ queue, id, run }: Run, reason: AssuranceError): void {
     for (const live of this.#live) {
-      if (live.run.queue === run.queue && live.run.id === run.id && live.run.run === run.run) live.abort.abort(reason);
+      if (live.run.id === id && live.run.run === run && live.run.queue === queue) live.giveUp(reason);
     }
   }
 
-  abortAll(reason: AssuranceError): void {
-    for (const live of this.#live) live.abort.abort(reason);
+  giveUpAll(reason: AssuranceError): void {
+    for (const live of this.#live) live.giveUp(reason);
   }
 
   /** True once no run is left; false when `timeout` ms passed before. */
@@ -87,17 +82,32 @@ export class Runs {
     return Promise.race([ended, late]).finally(() => clearTimeout(timer));
   }
 
-  #describe({ run, abort }: LiveRun): CurrentJob {
-    return {
-      signal: abort.signal,
-      fencingToken: run.run,
-      recoveries: () => this.#recoveries(run.queue, run.id),
-    };
-  }
-
   #tellIdle(): void {
     const waiting = this.#idle;
     this.#idle = [];
     for (const tell of waiting) tell();
+  }
+}
+
+/* A class, so that the signal is a getter and no run pays for one that nobody reads. */
+class Described implements CurrentJob {
+  readonly #live: LiveRun;
+  readonly #recoveries: CountRecoveries;
+
+  constructor(live: LiveRun, recoveries: CountRecoveries) {
+    this.#live = live;
+    this.#recoveries = recoveries;
+  }
+
+  get signal(): AbortSignal {
+    return this.#live.signal;
+  }
+
+  get fencingToken(): number {
+    return this.#live.run.run;
+  }
+
+  recoveries(): Promise<number> {
+    return this.#recoveries(this.#live.run.queue, this.#live.run.id);
   }
 }

@@ -120,7 +120,8 @@ export class Snapshot {
 }
 
 function pageOf({ cursor, limit = DEFAULT_LIMIT }: SnapshotPage): PageRequest {
-  return { cursor, limit: Math.min(Math.max(1, Math.trunc(limit)), MOST) };
+  const whole = Number.isNaN(limit) ? DEFAULT_LIMIT : Math.trunc(limit);
+  return { cursor, limit: Math.min(Math.max(1, whole), MOST) };
 }
 
 /* Never asks for more than still fits, so that the store's own cursor says where the page ended. A filter that lets

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import * as vitest from "vitest";
 import { describe, expect, test } from "vitest";
-import type { AdapterHost, Run } from "../src/adapter.ts";
+import type { AdapterHost, Run, RunControl } from "../src/adapter.ts";
 import { AssuranceError } from "../src/errors.ts";
 import { describeAdapter, memoryAdapter, memoryQueue } from "../src/testing/index.ts";
 import type { AdapterHarness, HeldJob, HeldMany, HeldRun, MemoryQueue, Verdict } from "../src/testing/index.ts";
@@ -14,7 +14,7 @@ function plainHost(): AdapterHost & { readonly lostRuns: Run[]; readonly ended: 
     lostRuns,
     ended,
     changes: 0,
-    run: (_run, execute) => execute(new AbortController().signal).finally(resolve),
+    run: (_run, execute) => execute(controlOf(new AbortController().signal)).finally(resolve),
     lost: (run) => void lostRuns.push(run),
     async changed() {
       this.changes++;
@@ -98,6 +98,15 @@ async function openMemoryQueue(): Promise<AdapterHarness> {
   };
 }
 
+/** What core would say to a run, by a signal. */
+const controlOf = (signal: AbortSignal): RunControl => ({
+  get givenUp() {
+    return signal.aborted ? (signal.reason as Error) : undefined;
+  },
+  onGivenUp: (listener) => signal.addEventListener("abort", () => listener(signal.reason as Error)),
+  signal,
+});
+
 describeAdapter(vitest, "memoryAdapter", openMemoryQueue);
 
 describe("the process of memoryAdapter", () => {
@@ -118,7 +127,7 @@ describe("the process of memoryAdapter", () => {
     });
     await adapter.attach({
       ...plainHost(),
-      run: (run, execute) => (runs.push(run), execute(new AbortController().signal)),
+      run: (run, execute) => (runs.push(run), execute(controlOf(new AbortController().signal))),
     });
     await vitest.vi.waitFor(() => assert.equal(queue.get("4")?.state, "finished"));
     await adapter.detach();
@@ -163,7 +172,7 @@ describe("the process of memoryAdapter", () => {
     });
     const signal = AbortSignal.abort(new AssuranceError(code, "told to stop"));
     const host = plainHost();
-    await adapter.attach({ ...host, run: (run, execute) => host.run(run, () => execute(signal)) });
+    await adapter.attach({ ...host, run: (run, execute) => host.run(run, () => execute(controlOf(signal))) });
     await host.ended;
     await adapter.detach();
     expect(queue.get(id)?.state).toBe(state);

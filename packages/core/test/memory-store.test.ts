@@ -1,6 +1,6 @@
 import { setImmediate as turn } from "node:timers/promises";
 import * as vitest from "vitest";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import type { Registration } from "../src/instance.ts";
 import type { Look, PulseListener } from "../src/store.ts";
 import { describeStore, memoryServer, memoryStore } from "../src/testing/index.ts";
@@ -100,6 +100,28 @@ describe("memoryStore plays processes and servers that fail", () => {
     await pulse.thaw();
     expect(heard).toEqual(["up", "fenced"]);
     expect(pulse.present).toBe(false);
+  });
+
+  test("a pulse that hears of its death twice at once tells it once", async () => {
+    const { heard, start, store } = await openFleet();
+    const registration = registrationOf();
+    const pulse = await start(registration);
+    pulse.freeze();
+    const declared = store.roster.declare({ incarnation: registration.incarnation, cause: "left" });
+    await pulse.thaw(); // its beat and the notice arrive together
+    await declared;
+    expect(heard).toEqual(["up", "fenced"]);
+  });
+
+  test("while the server is down nobody is present; a pulse comes back with it", async () => {
+    const { heard, server, start, store } = await openFleet();
+    const pulse = await start();
+    server.stop();
+    expect(pulse.present).toBe(false);
+    server.start();
+    await vi.waitFor(() => expect(pulse.present).toBe(true));
+    expect(heard).toEqual(["up", "down", "up"]);
+    await store.close();
   });
 
   test("a clock that jumps, forwards or backwards, lets nobody lapse and keeps no duty for ever", async () => {

@@ -49,10 +49,12 @@ const QUICK: AssuranceOptions = {
 export class Member {
   readonly child: ChildProcess;
   readonly told: Told[] = [];
+  readonly name: string;
   incarnation = "";
   #orders = 0;
 
-  constructor(child: ChildProcess, log: Told[]) {
+  constructor(child: ChildProcess, name: string, log: Told[]) {
+    this.name = name;
     this.child = child;
     child.on("message", (message: Omit<Told, "at" | "process">) => {
       const told: Told = { ...message, at: performance.now(), process: this };
@@ -132,7 +134,7 @@ export class Fleet {
       env: { ...process.env, CRASH_TEST: JSON.stringify(given) },
     });
     onTestFinished(() => void child.kill("SIGKILL"));
-    return new Member(child, this.log);
+    return new Member(child, name, this.log);
   }
 
   async add(data: object = {}, opts: JobsOptions = {}): Promise<string> {

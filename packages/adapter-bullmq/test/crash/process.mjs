@@ -77,7 +77,6 @@ for (const event of EVENTS) {
     tell({ type: event, payload: JSON.parse(JSON.stringify(payload)), text: String(payload.error?.stack ?? "") }),
   );
 }
-if (dieAfter !== undefined) dyingAfter(dieAfter, { store, adapter });
 
 const calls = {
   stop: (options) => assurance.stop(options),
@@ -98,4 +97,5 @@ async function answer({ call, args = [], order }) {
 process.on("message", (order) => void answer(order));
 
 await assurance.start();
+if (dieAfter !== undefined) dyingAfter(dieAfter, { store, adapter });
 tell({ type: "ready", incarnation: assurance.instance.incarnation });

@@ -186,6 +186,10 @@ describe("P6: a blocked event loop is not a death", () => {
       const id = await fleet.add({ task: "block", ms: 4_000 });
       await fleet.started(id, 1);
       await fleet.spawn({ worker });
+      await until("it is told as blocked, and not as dead", async () => {
+        const { items } = await fleet.store.roster.instances({ limit: 10 });
+        return items.some(({ registration, state }) => registration.name === blocked.name && state === "blocked");
+      });
       await blocked.heard("completed", id);
       expect(fleet.starts(id)).toHaveLength(1);
       expect(fleet.told("instance.dead")).toEqual([]);

@@ -1,4 +1,4 @@
-import type { AdapterHost, Run } from "@assured-jobs/core";
+import type { AdapterHost, Run, RunControl } from "@assured-jobs/core";
 
 export interface Reported {
   readonly run: Run;
@@ -15,11 +15,11 @@ export class FakeHost implements AdapterHost {
   /** What changed() waits for. */
   store: Promise<void> = Promise.resolve();
 
-  async run<T>(run: Run, execute: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  async run<T>(run: Run, execute: (control: RunControl) => Promise<T>): Promise<T> {
     const reported: Reported = { run, abort: new AbortController(), ended: false };
     this.runs.push(reported);
     try {
-      return await execute(reported.abort.signal);
+      return await execute(controlOf(reported.abort.signal));
     } finally {
       reported.ended = true;
     }
@@ -40,3 +40,12 @@ export class FakeHost implements AdapterHost {
     this.warnings.push(message);
   }
 }
+
+/** What core would say to a run, by the signal of a test. */
+export const controlOf = (signal: AbortSignal): RunControl => ({
+  get givenUp() {
+    return signal.aborted ? (signal.reason as Error) : undefined;
+  },
+  onGivenUp: (listener) => signal.addEventListener("abort", () => listener(signal.reason as Error)),
+  signal,
+});

@@ -6,7 +6,7 @@ import { allParsed, fieldOf, parsed } from "./replies.ts";
 import { setAside } from "./scripts/set-aside.ts";
 import { admit, deaths, dismiss, open, settle } from "./scripts/casebook.ts";
 
-const SLICE = 100;
+const SLICE = 50;
 const RECOVERIES_KEPT = 10_000;
 /** A recoverer that read the queue so long ago has long been given up, ms. */
 const REMEMBERED = 600_000;

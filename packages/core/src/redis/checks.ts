@@ -1,6 +1,6 @@
 /* What a server must offer, asked once at the start, so that a wrong one is a clear sentence and not a riddle later. */
 import { AssuranceError } from "../errors.ts";
-import type { StoreReport } from "../store.ts";
+import type { HistoryKind, StoreReport } from "../store.ts";
 import type { FixedKeys, Keys } from "./keys.ts";
 import type { Link } from "./link.ts";
 import { beatWith } from "./roster.ts";
@@ -8,23 +8,32 @@ import type { Presence } from "./roster.ts";
 
 const OLDEST = [6, 2];
 const UNKNOWN = "unknown (INFO is refused)";
-const TYPES: Partial<Record<keyof FixedKeys, string>> = {
+const TYPES: Record<keyof FixedKeys, string> = {
   clock: "hash",
   instances: "hash",
   roll: "zset",
   deadlines: "zset",
   lates: "zset",
+  blocked: "hash",
   seen: "hash",
   absent: "hash",
+  names: "hash",
+  leaving: "set",
   tombstones: "zset",
   dead: "hash",
+  malformed: "hash",
+  claimed: "hash",
+  pending: "hash",
   quarantine: "hash",
+  quarantineOrder: "zset",
 };
+const HISTORIES: readonly HistoryKind[] = ["deaths", "recoveries", "actions"];
 
 export async function checkServer(link: Link, keys: Keys, presence: Presence): Promise<StoreReport> {
-  await checkScripts(link, keys);
-  await checkKeys(link, keys);
   const info = await readInfo(link);
+  if (info) checkVersion(info); // first: what an old server does with our scripts is anybody's guess
+  await checkKeys(link, keys);
+  await checkScripts(link, keys);
   if (info === undefined) {
     if (presence === "") return { server: UNKNOWN, warnings: [] };
     return {
@@ -34,7 +43,6 @@ export async function checkServer(link: Link, keys: Keys, presence: Presence): P
       ],
     };
   }
-  checkVersion(info);
   return {
     server: `${info.get("server_name") ?? "redis"} ${info.get("valkey_version") ?? info.get("redis_version")}`,
     warnings: warningsFor(info, presence),
@@ -47,13 +55,16 @@ async function checkScripts(link: Link, keys: Keys): Promise<void> {
 }
 
 async function checkKeys(link: Link, keys: Keys): Promise<void> {
-  const names = Object.keys(TYPES) as (keyof FixedKeys)[];
-  const found = await link.call((client) => Promise.all(names.map((name) => client.type(keys[name]))));
-  names.forEach((name, i) => {
-    if (found[i] === "none" || found[i] === TYPES[name]) return;
+  const expected = [
+    ...(Object.keys(TYPES) as (keyof FixedKeys)[]).map((name) => [keys[name], TYPES[name]] as const),
+    ...HISTORIES.map((kind) => [keys.history(kind), "stream"] as const),
+  ];
+  const found = await link.call((client) => Promise.all(expected.map(([key]) => client.type(key))));
+  expected.forEach(([key, type], i) => {
+    if (found[i] === "none" || found[i] === type) return;
     throw new AssuranceError(
       "ERR_STORE_FOREIGN_DATA",
-      `The key ${keys[name]} holds a ${found[i]} that Assured Jobs did not write (expected a ${TYPES[name]}). Choose another namespace, or remove that key.`,
+      `The key ${key} holds a ${found[i]} that Assured Jobs did not write (expected a ${type}). Choose another namespace, or remove that key.`,
     );
   });
 }

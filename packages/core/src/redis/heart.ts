@@ -13,7 +13,9 @@ import type { BeatReply } from "../store.ts";
 import { keysOf } from "./keys.ts";
 import type { Keys } from "./keys.ts";
 import { createClient, Link } from "./link.ts";
-import { looksForbidden } from "./replies.ts";
+import { createSubscriber } from "./subscriber.ts";
+import type { Subscriber } from "./subscriber.ts";
+import { looksForbidden, looksUnknown } from "./replies.ts";
 import { beatWith, registerWith } from "./roster.ts";
 import type { Presence } from "./roster.ts";
 
@@ -43,7 +45,7 @@ const BLOCKED_AFTER = 1_000;
 export class Heart {
   readonly #keys: Keys;
   readonly #commands: Link;
-  readonly #subscription: Link;
+  readonly #subscriber: Subscriber;
   #presence: Presence;
   readonly #blockedFor: () => number;
   readonly #signal: (signal: HeartSignal) => void;
@@ -54,6 +56,7 @@ export class Heart {
   #lastTry = 0;
   #registered = false;
   #present = false;
+  #wasPresent = false;
   #up: boolean | undefined;
   #wasBlocked = false;
   #stopped = false;
@@ -65,7 +68,14 @@ export class Heart {
     this.#blockedFor = blockedFor;
     this.#signal = signal;
     this.#commands = new Link(createClient(options.connection, "assured-jobs:pulse"));
-    this.#subscription = new Link(createClient(options.connection, "assured-jobs:presence"));
+    this.#subscriber = createSubscriber(options.connection, () => this.#commands.client, {
+      ready: () => void this.#open(),
+      closed: () => {
+        this.#setPresent(false);
+        void this.#beat();
+      },
+      heard: (channel, message) => this.#hear(channel, message),
+    });
   }
 
   start(): void {
@@ -73,7 +83,7 @@ export class Heart {
     commands.on("ready", () => void this.#beat());
     commands.on("close", () => this.#connection(false, "connection closed"));
     commands.connect().catch(() => {}); // it goes on trying; "ready" tells
-    if (this.#presence !== "") this.#subscribe();
+    if (this.#presence !== "") this.#subscriber.connect();
     this.#timer = setInterval(() => this.#tick(), CHECK).unref();
   }
 
@@ -89,43 +99,37 @@ export class Heart {
   async stop(): Promise<void> {
     this.#stopped = true;
     clearInterval(this.#timer);
-    await Promise.all([this.#subscription.close(), this.#commands.close()]);
-  }
-
-  #subscribe(): void {
-    const { client } = this.#subscription;
-    client.on("ready", () => void this.#open());
-    client.on("close", () => {
-      this.#setPresent(false);
-      void this.#beat();
-    });
-    client.on("message", (channel: string, message: string) => this.#hear(channel, message));
-    client.on("smessage", (channel: string, message: string) => this.#hear(channel, message));
-    client.connect().catch(() => {});
+    await Promise.all([this.#subscriber.close(), this.#commands.close()]);
   }
 
   /* The record first: a subscription without a record tells nobody anything. */
   async #open(): Promise<void> {
-    const own = this.#keys.presence(this.#registration.incarnation);
     try {
       await this.#beat();
-      if (this.#presence === "SHARDNUMSUB")
-        await this.#subscription.call((client) => client.ssubscribe(own, this.#keys.nudges));
-      else await this.#subscription.call((client) => client.subscribe(own, this.#keys.nudges));
+      if (!(await this.#subscriber.subscribe(this.#keys.presence(this.#registration.incarnation), this.#keys.nudges)))
+        return;
+      this.#wasPresent = true;
       this.#registered = false; // once more, now that the store can see it
       await this.#beat();
       if (this.#registered) this.#setPresent(true);
-      else this.#subscription.client.disconnect(true); // the other connection broke: from the start
+      else this.#subscriber.reopen(); // the other connection broke: from the start
     } catch (error) {
-      if (looksForbidden(reasonOf(error))) {
-        this.#presence = "";
-        void this.#subscription.close();
-        this.#signal({
-          type: "warn",
-          message: `Presence is off: this user may not subscribe (${reasonOf(error)}). Deaths are noticed by the lease alone; allow the channels of the namespace to notice them within about a second.`,
-        });
-      }
+      this.#noteRefusal(reasonOf(error));
     }
+  }
+
+  /* What the server does not allow is told; anything else passes, and is tried again. Whom the store has seen present
+   * it may miss, so that one goes on beating often. */
+  #noteRefusal(reason: string): void {
+    if (!looksForbidden(reason) && !looksUnknown(reason)) return this.#subscriber.reopen();
+    if (!this.#wasPresent) {
+      this.#presence = "";
+      void this.#subscriber.close();
+    }
+    this.#signal({
+      type: "warn",
+      message: `Presence is off: the server refuses to subscribe (${reason}). Deaths are noticed by the lease alone; allow the channels of the namespace (in a Cluster: Redis 7 or newer) to notice them within about a second.`,
+    });
   }
 
   #hear(channel: string, message: string): void {

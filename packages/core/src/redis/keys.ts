@@ -69,7 +69,7 @@ export interface Keys extends FixedKeys {
 const NAMESPACE = /^[A-Za-z0-9_.:-]{1,64}$/;
 
 export function keysOf(namespace: string): Keys {
-  if (!NAMESPACE.test(namespace)) {
+  if (typeof namespace !== "string" || !NAMESPACE.test(namespace)) {
     throw new AssuranceError(
       "ERR_OPTION",
       `namespace: expected 1 to 64 letters, digits or _ . : -, got ${JSON.stringify(namespace)}`,

@@ -13,7 +13,7 @@ import { looksForeign, looksForbidden } from "./replies.ts";
 
 export type RedisClient = Redis | Cluster;
 
-const RECONNECT_DELAY = 100;
+export const RECONNECT_DELAY = 100;
 const COMMAND_TIMEOUT = 5_000;
 const CONNECT_TIMEOUT = 3_000;
 const PARTING = 500;
@@ -29,27 +29,58 @@ const strict = {
   commandTimeout: COMMAND_TIMEOUT,
   connectTimeout: CONNECT_TIMEOUT,
   protocol: 2, // the same shape of replies from ioredis 5 and 6
+  stringNumbers: false,
+  enableAutoPipelining: false,
+  readOnly: false,
+  role: "master",
+  keyPrefix: "",
   retryStrategy: (): number => RECONNECT_DELAY,
   // After a failover the old primary answers READONLY: look for the new one.
   reconnectOnError: (error: Error): boolean => error.message.startsWith("READONLY"),
 } as const;
 
+export type ClusterConnection = Extract<StoreConnection, { kind: "cluster" }>;
+
+export interface Address {
+  readonly host?: string | undefined;
+  readonly port?: number | undefined;
+}
+
 /** Opens nothing yet: the client is lazy. `name` is what CLIENT LIST shows. */
 export function createClient(target: StoreConnection, name: string): RedisClient {
-  const { keyPrefix: _, ...given } = target.options;
-  const options = { ...given, ...strict, connectionName: name };
   if (target.kind === "standalone") {
+    const options = { ...target.options, ...strict, connectionName: name };
     return target.url === undefined ? new Redis(options) : new Redis(target.url, options);
   }
   return new Cluster(target.nodes as never[], {
-    ...given,
+    ...target.options,
     lazyConnect: true,
-    enableOfflineQueue: false,
+    enableOfflineQueue: true, // what comes while a node is being connected; Link refuses what comes while none is
     enableReadyCheck: false,
-    shardedSubscribers: true,
-    clusterRetryStrategy: () => RECONNECT_DELAY,
-    redisOptions: { ...(given["redisOptions"] as object), ...strict, lazyConnect: undefined, connectionName: name },
+    enableAutoPipelining: false,
+    keyPrefix: "",
+    scaleReads: "master",
+    // Nothing is sent again: not what may have been done, and not what nobody can do now.
+    retryDelayOnFailover: 0,
+    retryDelayOnClusterDown: 0,
+    maxRedirections: 5, // a slot on its way answers "try again" for as long as that takes
+    clusterRetryStrategy: () => null, // the end of a Cluster empties its queue; Link connects it again
+    redisOptions: {
+      ...(target.options["redisOptions"] as object),
+      ...strict,
+      lazyConnect: undefined,
+      connectionName: name,
+    },
   });
+}
+
+/** One node of a Cluster, as it is named in the connection or by the Cluster itself. Lazy, and it does not come back. */
+export function createNode(target: ClusterConnection, node: unknown, name: string): Redis {
+  const given = target.options["redisOptions"] as object | undefined;
+  const ours = { ...strict, retryStrategy: () => null, connectionName: name };
+  if (typeof node === "string" && node.includes("://")) return new Redis(node, { ...given, ...ours });
+  const address = typeof node === "object" ? node : { port: Number(node) };
+  return new Redis({ ...given, ...address, ...ours });
 }
 
 type Scripted = Record<string, (keys: number, ...args: (string | number)[]) => Promise<unknown>>;
@@ -58,10 +89,13 @@ type Scripted = Record<string, (keys: number, ...args: (string | number)[]) => P
 export class Link {
   readonly client: RedisClient;
   readonly #defined = new Set<string>();
+  #reconnect: NodeJS.Timeout | undefined;
+  #closed = false;
 
   constructor(client: RedisClient) {
     this.client = client;
     client.on("error", () => {}); // every command that fails says so by itself
+    if (client.isCluster) client.on("end", () => this.#connectAgain());
   }
 
   /** Connects; rejects with the reason when it cannot within the connect timeout. The client goes on trying. */
@@ -73,7 +107,7 @@ export class Link {
     try {
       await Promise.race([this.#ready(), expire(CONNECT_TIMEOUT)]);
     } catch (error) {
-      throw unreachable(lastError ?? error);
+      throw explained(lastError ?? error);
     } finally {
       this.client.off("error", remember);
     }
@@ -103,13 +137,22 @@ export class Link {
 
   /** Ends the connection so that the server knows it too, unless it does not answer. Idempotent. */
   async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#reconnect);
     const said = this.client.status === "ready" ? this.client.quit().catch(() => {}) : undefined;
     await Promise.race([said, expire(PARTING).catch(() => {})]);
     this.client.disconnect();
   }
 
+  #connectAgain(): void {
+    if (this.#closed) return;
+    this.#reconnect = setTimeout(() => void this.client.connect().catch(() => {}), RECONNECT_DELAY).unref();
+  }
+
   async #checked<T>(send: () => Promise<T>): Promise<T> {
     try {
+      if (this.client.isCluster && this.client.status !== "ready")
+        throw new Error("no node of the Cluster is connected");
       return await send();
     } catch (error) {
       throw explained(error);

@@ -1,7 +1,8 @@
 /* Reads what comes back from Redis. A record that cannot be read is left out and never stops the others. */
 import type { Page, PageRequest } from "../store.ts";
 
-export const looksForbidden = (reason: string): boolean => reason.includes("NOPERM");
+export const looksForbidden = (reason: string): boolean => /NOPERM|NOAUTH|WRONGPASS/.test(reason);
+export const looksUnknown = (reason: string): boolean => /unknown command/i.test(reason);
 export const looksForeign = (reason: string): boolean => reason.includes("WRONGTYPE");
 
 /** The object in a JSON record; undefined when it is torn or a stranger's. */

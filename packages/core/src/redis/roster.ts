@@ -24,6 +24,7 @@ import { look, lookKeys } from "./scripts/look.ts";
 import {
   beat,
   beatKeys,
+  forget,
   leave,
   register,
   registerKeys,
@@ -119,9 +120,7 @@ export class RedisRoster implements Roster {
 
   async forget(incarnation: Incarnation): Promise<void> {
     const { dead, claimed } = this.#keys;
-    await this.#link.call((client) =>
-      client.multi().hdel(dead, incarnation).hdel(claimed, incarnation).del(this.#keys.claims(incarnation)).exec(),
-    );
+    await this.#link.run("forget", forget, [dead, claimed, this.#keys.claims(incarnation)], [incarnation]);
   }
 
   async instances(page: PageRequest): Promise<Page<InstanceRecord>> {

@@ -20,9 +20,12 @@ import type { Presence } from "./roster.ts";
  * @throws AssuranceError ERR_OPTION for nonsense, ERR_STORE_MISSING when nothing says where the server is.
  */
 export function redisStore(options: RedisStoreOptions = {}): Store {
-  const url =
-    options.url ?? ((options.client ?? options.connection) ? undefined : process.env["ASSURED_JOBS_REDIS_URL"]);
-  const connection = connectionOf({ ...options, url });
+  if (typeof options !== "object" || options === null)
+    throw new AssuranceError("ERR_OPTION", "redisStore: expected { url }, { connection } or { client }");
+  const named = options.url !== undefined || options.client !== undefined || options.connection !== undefined;
+  const connection = connectionOf(
+    named ? options : { ...options, url: process.env["ASSURED_JOBS_REDIS_URL"] || undefined },
+  );
   if (!connection) {
     throw new AssuranceError(
       "ERR_STORE_MISSING",

@@ -13,6 +13,7 @@ import type {
   QueueAdapter,
   RequeueOutcome,
   Run,
+  RunControl,
 } from "../adapter.ts";
 import { AssuranceError } from "../errors.ts";
 import type { Orphan } from "../store.ts";
@@ -150,19 +151,19 @@ class AdapterInMemory implements MemoryAdapter {
       if (!job) return;
       this.#running++;
       void this.#host
-        .run(this.#runOf(job), (signal) => this.#execute(job, signal))
+        .run(this.#runOf(job), (control) => this.#execute(job, control))
         .catch(() => {}) // how it ended stands in the queue
         .finally(() => this.#running--);
     }
   }
 
-  async #execute(job: HeldJob, signal: AbortSignal): Promise<unknown> {
+  async #execute(job: HeldJob, control: RunControl): Promise<unknown> {
     let failure: unknown;
-    const result = await this.#process?.(job, signal).catch(
+    const result = await this.#process?.(job, control.signal).catch(
       (error: unknown) => (failure = error ?? new Error("failed")),
     );
     if (this.#crashed) return new Promise(() => {}); // the dead say nothing
-    if (failure !== undefined && isHandover(signal)) this.#queue.requeue(job, 0);
+    if (failure !== undefined && isHandover(control.givenUp)) this.#queue.requeue(job, 0);
     else if (!this.#queue.end(job, failure)) this.#host?.lost(this.#runOf(job), "its job was given away");
     if (failure !== undefined) throw failure;
     return result;
@@ -174,6 +175,6 @@ class AdapterInMemory implements MemoryAdapter {
 }
 
 /* A handler that stops because its process leaves has not failed: its job goes back. */
-function isHandover({ aborted, reason }: AbortSignal): boolean {
-  return aborted && reason instanceof AssuranceError && reason.code === "ERR_HANDOVER";
+function isHandover(reason: Error | undefined): boolean {
+  return reason instanceof AssuranceError && reason.code === "ERR_HANDOVER";
 }

@@ -1,4 +1,4 @@
-import { decode } from "./judge.ts";
+import { decode } from "./fragments.ts";
 
 /* Open cases: record each death in its job's budget (a set of incarnations: the same death never counts twice) and
  * keep the orphan until somebody settles it. Repeating it changes nothing, also after another one has settled it: a

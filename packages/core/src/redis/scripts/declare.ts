@@ -1,4 +1,5 @@
-import { judge, named } from "./judge.ts";
+import { named } from "./fragments.ts";
+import { judge } from "./judge.ts";
 
 /* Declare one suspect dead, if the evidence holds at this very instant. After it the incarnation has a tombstone, so
  * no beat, claim or registration of it is ever accepted again, and it is told so on its own channel.
@@ -22,16 +23,10 @@ export const declareKeys = [
   "history",
 ] as const;
 
-/* Shared with retire: take an incarnation off the roster for good. Expects K, observed; forgetAfter in ms. */
+/* Shared with retire: take an incarnation off the roster for good. Expects K, observed, unlist; forgetAfter in ms. */
 export const strike: string = `
   local function strike(incarnation, name, forgetAfter)
-    redis.call('HDEL', K.instances, incarnation)
-    redis.call('ZREM', K.roll, incarnation)
-    redis.call('ZREM', K.deadlines, incarnation)
-    redis.call('ZREM', K.lates, incarnation)
-    redis.call('HDEL', K.blocked, incarnation)
-    redis.call('HDEL', K.seen, incarnation)
-    redis.call('HDEL', K.absent, incarnation)
+    unlist(incarnation)
     redis.call('SREM', K.leaving, incarnation)
     local others = {}
     for other in string.gmatch(redis.call('HGET', K.names, name) or '', '%S+') do

@@ -1,10 +1,4 @@
-/* Reads JSON that may be anybody's: nil for what is no object. */
-export const decode: string = `
-  local function decode(record)
-    local ok, value = pcall(cjson.decode, record)
-    if ok and type(value) == 'table' then return value end
-  end
-`;
+import { decode, unlist } from "./fragments.ts";
 
 /* Lua that look and declare share: what the store itself can say about the life of an incarnation.
  *
@@ -19,6 +13,7 @@ export const decode: string = `
  * Defines   decode(json), runId, subscribers(incarnations) -> {incarnation = count}, distrusted(), judge(incarnation) -> cause, evidence */
 export const judge: string = `
   ${decode}
+  ${unlist}
   local runId
   if numsub ~= '' then
     local info = redis.pcall('INFO', 'server')
@@ -77,13 +72,7 @@ export const judge: string = `
 
   local function setAside(incarnation, record)
     redis.call('HSET', K.malformed, 'instances:' .. incarnation, record)
-    redis.call('HDEL', K.instances, incarnation)
-    redis.call('ZREM', K.roll, incarnation)
-    redis.call('ZREM', K.deadlines, incarnation)
-    redis.call('ZREM', K.lates, incarnation)
-    redis.call('HDEL', K.blocked, incarnation)
-    redis.call('HDEL', K.absent, incarnation)
-    redis.call('HDEL', K.seen, incarnation)
+    unlist(incarnation)
   end
 
   local function judge(incarnation)
@@ -97,8 +86,3 @@ export const judge: string = `
     return cause, evidence, registration
   end
 `;
-
-/** Names for KEYS[first], KEYS[first + 1] ...: scripts read `K.absent` instead of counting. */
-export function named(names: readonly string[], first = 1): string {
-  return `local K = {${names.map((name, i) => `${name} = KEYS[${first + i}]`).join(", ")}}\n`;
-}

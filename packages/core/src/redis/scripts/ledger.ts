@@ -1,4 +1,4 @@
-import { decode } from "./judge.ts";
+import { decode } from "./fragments.ts";
 
 /* Change the claims of an incarnation that lives. A write that comes late, from one that was declared dead or
  * forgotten, is refused, so it cannot bring anything back.

@@ -1,4 +1,5 @@
-import { judge, named } from "./judge.ts";
+import { named } from "./fragments.ts";
+import { judge } from "./judge.ts";
 
 /* One look at the fleet: take or renew duties and, for the one on watch, let observed time advance, note who is
  * present, and say who may be declared dead. Declares nobody: that is declare's step, on fresh evidence.

@@ -1,5 +1,5 @@
 import { strike } from "./declare.ts";
-import { decode, named } from "./judge.ts";
+import { decode, named, unlist } from "./fragments.ts";
 
 /* Write or renew a registration; counts as a beat.
  *   KEYS    see registerKeys
@@ -98,6 +98,7 @@ export const retire: string = `
   ${named(retireKeys)}
   local incarnation = ARGV[1]
   local observed = tonumber(redis.call('HGET', K.clock, 'observed') or 0)
+  ${unlist}
   ${strike}
   ${decode}
   local record = redis.call('HGET', K.instances, incarnation)
@@ -121,4 +122,13 @@ export const yieldDuties: string = `
     if redis.call('GET', key) == ARGV[1] then given = given + redis.call('DEL', key) end
   end
   return given
+`;
+
+/* Take a dead incarnation off the list, with its claims; one that lives keeps them.
+ *   KEYS dead, claimed, claims.  ARGV incarnation.  Returns 1, or 0 when it was not listed. */
+export const forget: string = `
+  if redis.call('HDEL', KEYS[1], ARGV[1]) == 0 then return 0 end
+  redis.call('HDEL', KEYS[2], ARGV[1])
+  redis.call('DEL', KEYS[3])
+  return 1
 `;
