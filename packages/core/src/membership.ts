@@ -165,7 +165,10 @@ export class Membership {
     this.#phase = "member";
     await this.#enter({ ...this.#registration(), holders: {} }, false);
     if (!this.#isIn("member")) return this.#pulse?.stop();
-    for (const adapter of adapters) await adapter.resume({ renew: true });
+    for (const adapter of adapters) {
+      // One that fails must not keep the others paused.
+      await adapter.resume({ renew: true }).catch((error: unknown) => events.failed(`resuming ${adapter.name}`, error));
+    }
     await this.changed();
     events.emit("instance.reborn", { incarnation: this.#incarnation, former });
   }

@@ -31,6 +31,9 @@ export function currentJob(): CurrentJob | undefined {
   return current.getStore();
 }
 
+/** A timer of Node that is set for longer than this, ms, fires at once. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+
 type CountRecoveries = (queue: string, id: string) => Promise<number>;
 
 export class Runs {
@@ -77,7 +80,7 @@ export class Runs {
     if (this.#live.size === 0) return true;
     let timer: NodeJS.Timeout | undefined;
     const ended = new Promise<boolean>((resolve) => this.#idle.push(() => resolve(true)));
-    if (timeout === Number.POSITIVE_INFINITY) return ended;
+    if (timeout > LONGEST_TIMER) return ended;
     const late = new Promise<boolean>((resolve) => (timer = setTimeout(() => resolve(false), timeout)));
     return Promise.race([ended, late]).finally(() => clearTimeout(timer));
   }

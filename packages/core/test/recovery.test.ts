@@ -4,9 +4,9 @@ import { PARKED_FOR } from "../src/crash-budget.ts";
 import type { Plugin, PluginOrphan } from "../src/plugin.ts";
 import type { Casebook, Outcome } from "../src/store.ts";
 import { memoryAdapter, memoryQueue } from "../src/testing/index.ts";
-import type { MemoryQueue } from "../src/testing/index.ts";
+import type { MemoryAdapter, MemoryQueue } from "../src/testing/index.ts";
 import { changed, defer, forever, openFleet, until } from "./support/fleet.ts";
-import type { Fleet, Process } from "./support/fleet.ts";
+import type { Fleet, Handler, Process } from "./support/fleet.ts";
 
 const WATCH = "watch";
 
@@ -209,6 +209,24 @@ describe("a job that keeps killing", () => {
     await dieOf(fleet, watcher, "a", "b");
     expect(refused).toBe(2);
     expect(["a", "b"].map((id) => queue.get(id)?.state)).toEqual(["waiting", "waiting"]);
+  });
+
+  /* Known gap: a pass judges the suspects of its own queue only. Passes as soon as that is mended: then drop `fails`. */
+  test.fails("is not buried for a pill in another queue of its process", async () => {
+    const fleet = openFleet();
+    const [guilty, innocent] = [memoryQueue("guilty"), memoryQueue("innocent")];
+    const serve = (handler?: Handler): MemoryAdapter[] =>
+      [guilty, innocent].map((queue) => memoryAdapter(handler ? { queue, process: handler } : { queue }));
+    await fleet.start({ adapters: serve() });
+    for (const queue of [guilty, innocent]) queue.add("x", { id: "1" });
+    for (let death = 1; death <= 4; death++) {
+      const process = await fleet.start({ autoRecovery: false, adapters: serve(forever) });
+      for (const queue of [guilty, innocent]) queue.promote("1");
+      await until(() => [guilty, innocent].every((queue) => queue.get("1")?.state === "held"));
+      process.crash();
+      await until(() => [guilty, innocent].every((queue) => queue.get("1")?.state !== "held"));
+    }
+    expect(innocent.get("1")?.state).toBe("waiting");
   });
 
   test("is not charged for the death of a process that was leaving", async () => {
