@@ -51,7 +51,8 @@ export class Heart {
   readonly #signal: (signal: HeartSignal) => void;
   #registration: Registration;
   #version = 0;
-  #beating: Promise<void> | undefined;
+  #beating: Promise<void> = Promise.resolve();
+  #following: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #lastTry = 0;
   #registered = false;
@@ -145,13 +146,14 @@ export class Heart {
     this.#wasBlocked = blocked;
   }
 
-  /* One beat at a time; who asks meanwhile waits for the one that follows. */
-  async #beat(): Promise<void> {
-    await this.#beating;
-    if (this.#stopped || this.#commands.client.status !== "ready") return;
-    this.#beating = this.#beatOnce();
-    await this.#beating;
-    this.#beating = undefined;
+  /* One beat at a time; all who ask meanwhile share the one that follows. */
+  #beat(): Promise<void> {
+    this.#following ??= this.#beating.then(() => {
+      this.#following = undefined;
+      const ready = !this.#stopped && this.#commands.client.status === "ready";
+      return (this.#beating = ready ? this.#beatOnce() : this.#beating);
+    });
+    return this.#following;
   }
 
   async #beatOnce(): Promise<void> {

@@ -25,7 +25,7 @@ const strict = {
   autoResendUnfulfilledCommands: false,
   autoResubscribe: false,
   enableReadyCheck: false,
-  maxRetriesPerRequest: null,
+  maxRetriesPerRequest: 0, // a connection that closes fails what it has not answered; otherwise nobody would ever hear of it
   commandTimeout: COMMAND_TIMEOUT,
   connectTimeout: CONNECT_TIMEOUT,
   protocol: 2, // the same shape of replies from ioredis 5 and 6
@@ -167,9 +167,11 @@ function expire(ms: number): Promise<never> {
 }
 
 function unreachable(cause: unknown): AssuranceError {
+  const cut = cause instanceof Error && cause.name === "MaxRetriesPerRequestError";
+  const reason = cut ? "the connection closed before it answered" : reasonOf(cause);
   return new AssuranceError(
     "ERR_STORE_UNREACHABLE",
-    `The store cannot be used now (${reasonOf(cause)}). Nothing is lost: jobs stay in their queue, and nobody is declared dead meanwhile. ` +
+    `The store cannot be used now (${reason}). Nothing is lost: jobs stay in their queue, and nobody is declared dead meanwhile. ` +
       "Check that Redis runs, accepts writes and is reachable from here.",
     { cause },
   );

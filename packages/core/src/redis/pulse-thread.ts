@@ -28,6 +28,6 @@ const heart = new Heart(
 
 parentPort!.on("message", (order: HeartOrder) => {
   if ("update" in order) return heart.update(order.update, order.version);
-  void heart.stop().then(() => parentPort!.close());
+  void heart.stop().then(() => process.exit()); // this thread only; a socket that is still closing would hold it for seconds
 });
 heart.start();
