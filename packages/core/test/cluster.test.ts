@@ -1,10 +1,11 @@
 /* The store on a real Cluster of three nodes: the whole contract, and deaths noticed by sharded presence. */
+import { AsyncLocalStorage } from "node:async_hooks";
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { AssuranceError, redisStore } from "@assured-jobs/core";
 import type { Look, PulseListener, Registration, Store } from "@assured-jobs/core";
 import { describeStore } from "@assured-jobs/core/testing";
-import type { StoreHarness } from "@assured-jobs/core/testing";
+import type { Runner, StoreHarness } from "@assured-jobs/core/testing";
 import { Cluster, Redis } from "ioredis";
 import { Cluster as Cluster5 } from "ioredis5";
 import * as vitest from "vitest";
@@ -39,26 +40,27 @@ type ClusterClass = new (nodes: { host: string; port: number }[], options: { laz
 
 const newNamespace = (): string => `ns-${++namespaces}`;
 
-function storeIn(namespace: string, Client: ClusterClass = Cluster, make: RedisStore = redisStore): Store {
-  return make({ client: new Client(cluster.addresses, { lazyConnect: true }), namespace });
-}
-
-/** Namespaces of the tests that run; those that stop a node must run alone. */
-const open = new Set<string>();
+/** Whether the test that runs stops a node: such a one has a Cluster of its own, so that all can run side by side. */
+const stopsNode = new AsyncLocalStorage<boolean>();
+const STOPS_NODE = /restart|out of reach|path breaks|lost its records|emptied/;
+const sideBySide: Runner = {
+  describe: vitest.describe,
+  test: (name, options, body) => test.concurrent(name, options, () => stopsNode.run(STOPS_NODE.test(name), body)),
+};
 
 async function openHarness(Client: ClusterClass, make: RedisStore): Promise<StoreHarness> {
   const namespace = newNamespace();
-  open.add(namespace);
+  const own = stopsNode.getStore() ? await startCluster({ size: 2 }) : undefined;
+  const target = own ?? cluster;
+  const owner = await target.owner(namespace);
   const stores: Store[] = [];
-  const owner = await cluster.owner(namespace);
-  const alone = (): void => expect([...open], "a test that stops a node runs alone").toEqual([namespace]);
   const reconnected = (): Promise<void> =>
     eventually("every handle works again", async () =>
       (await Promise.all(stores.map((store) => answers(store)))).every(Boolean),
     );
   return {
     store: async () => {
-      const store = storeIn(namespace, Client, make);
+      const store = make({ client: new Client(target.addresses, { lazyConnect: true }), namespace });
       stores.push(store);
       return store;
     },
@@ -67,21 +69,21 @@ async function openHarness(Client: ClusterClass, make: RedisStore): Promise<Stor
     },
     presence: (_, incarnation) => openPresence(owner, `{${namespace}}:presence:${incarnation}`),
     restart: async (options) => {
-      alone();
-      await cluster.restart(owner, options);
+      expect(own, "a test that stops a node needs its own Cluster").toBeDefined();
+      await target.restart(owner, options);
       await reconnected();
     },
     outage: async () => {
-      alone();
+      expect(own, "a test that stops a node needs its own Cluster").toBeDefined();
       await owner.server.kill();
       return {
         end: async () => {
-          await cluster.restart(owner, { wipe: false });
+          await target.restart(owner, { wipe: false });
           await reconnected();
         },
       };
     },
-    close: async () => void open.delete(namespace),
+    close: async () => own?.stop(),
   };
 }
 
@@ -108,13 +110,6 @@ async function subscribers(admin: Redis, ...channels: string[]): Promise<number>
   return counts.filter((_, i) => i % 2 === 1).reduce<number>((sum, count) => sum + Number(count), 0);
 }
 
-/* Each test has a namespace of its own, so they run side by side; except those that stop a node. */
-const STOPS_A_NODE = /restart|out of reach|path breaks|lost its records|emptied/;
-const sideBySide: Pick<typeof vitest, "describe"> & { test: (...args: Parameters<typeof test>) => void } = {
-  describe: vitest.describe,
-  test: (...args) => (STOPS_A_NODE.test(String(args[0])) ? vitest.test : vitest.test.concurrent)(...args),
-};
-
 describeStore(sideBySide, "redisStore on a Cluster", () => openHarness(Cluster, redisStore));
 with5.describeStore(sideBySide, "redisStore on a Cluster, with ioredis 5 as the peer and as the client", () =>
   openHarness(Cluster5, with5.redisStore),
@@ -130,7 +125,10 @@ class Fleet {
 
   constructor(client: Pick<UserClient, "library"> & { core?: string }, { onTestFinished: atEnd }: TestContext) {
     this.#client = client;
-    this.store = storeIn(this.namespace);
+    this.store = redisStore({
+      client: new Cluster(cluster.addresses, { lazyConnect: true }),
+      namespace: this.namespace,
+    });
     atEnd(async () => {
       for (const one of this.#processes) await one.kill();
       await this.store.close();

@@ -2,7 +2,7 @@
 import { redisStore } from "@assured-jobs/core";
 import type { Look, Registration, Store } from "@assured-jobs/core";
 import { Redis } from "ioredis";
-import { afterAll, expect, onTestFinished, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import { eventually } from "./support/eventually.ts";
 import { installBeside } from "./support/peer.ts";
 import { PulseProcess } from "./support/pulse-process.ts";
@@ -32,7 +32,6 @@ class Watch {
 
   constructor(failover: Failover) {
     this.store = redisStore({ connection: failover.connection });
-    onTestFinished(() => this.store.close());
   }
 
   async open(): Promise<void> {
@@ -74,12 +73,13 @@ const PEERS: { peer: string; library: UserClient["library"]; core?: string }[] =
   { peer: "ioredis 5", library: "ioredis5", core: beside5.core },
 ];
 
-test.for(PEERS)(
+test.concurrent.for(PEERS)(
   "a failover kills nobody who lives and hides nobody who died, on $peer",
-  async ({ library, ...core }) => {
+  async ({ library, ...core }, { onTestFinished }) => {
     const failover = await startFailover();
     onTestFinished(() => failover.stop());
     const watch = new Watch(failover);
+    onTestFinished(() => watch.store.close());
     await watch.open();
 
     const start = async (...registrations: Registration[]): Promise<PulseProcess> => {

@@ -42,6 +42,11 @@ export class Path {
     this.#port = (this.#server.address() as AddressInfo).port;
   }
 
+  /** Nothing passes any more, and nobody is told; cut() ends it. */
+  freeze(): void {
+    for (const socket of this.#sockets) socket.unpipe().pause();
+  }
+
   async cut(): Promise<void> {
     const server = this.#server;
     this.#server = undefined;
