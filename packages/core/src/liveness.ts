@@ -102,6 +102,13 @@ export class Liveness {
     };
   }
 
+  /** The other queues of all who serve this one: a job of theirs may share a process with one of its own. */
+  async beside(queue: string): Promise<readonly string[]> {
+    const registrations = await this.#registrations(this.#last?.changes ?? -1);
+    const queues = registrations.map(({ holders }) => Object.keys(holders)).filter((served) => served.includes(queue));
+    return [...new Set(queues.flat())].filter((other) => other !== queue);
+  }
+
   async #registrations(changes: number): Promise<readonly Registration[]> {
     if (this.#roster?.changes === changes) return this.#roster.registrations;
     const registrations: Registration[] = [];

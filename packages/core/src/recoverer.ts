@@ -7,7 +7,8 @@
  * queue at the same time only waste each other's time.
  */
 import type { DeadHolder, QueueAdapter, RequeueOutcome } from "./adapter.ts";
-import { delayOf, judge, PARKED_FOR } from "./crash-budget.ts";
+import { Companies } from "./companies.ts";
+import { delayOf, isSpent, judge, PARKED_FOR } from "./crash-budget.ts";
 import type { ChargedCase, Verdict } from "./crash-budget.ts";
 import type { Events } from "./events.ts";
 import { eventOf } from "./events.ts";
@@ -24,11 +25,17 @@ export interface PassReport {
   readonly ended: number;
   /** A step failed: they stay orphans and the next pass tries again. */
   readonly failed: number;
+  /** Their crash budget is spent, and who else died with them is not known yet: a later pass decides. */
+  readonly waiting: number;
 }
 
 export interface PassScope {
   /** Those whose holdings are to be looked through. */
   readonly dead: readonly Death[];
+  /** Observed time, ms. */
+  readonly observed: number;
+  /** Queues whose jobs may share a process with those of this one. */
+  readonly beside: () => Promise<readonly string[]>;
   /** Aborted when this process leaves: what is not begun is left to the next pass, anybody's. */
   readonly stopping: AbortSignal;
 }
@@ -47,27 +54,36 @@ export interface RecovererParts {
 
 export class Recoverer {
   readonly #parts: RecovererParts;
+  readonly #companies: Companies;
 
   constructor(parts: RecovererParts) {
     this.#parts = parts;
+    this.#companies = new Companies(parts.store.casebook);
   }
 
   /** One pass. Rejects when queue or store cannot be read. */
-  async pass(adapter: QueueAdapter, queue: string, { dead, stopping }: PassScope): Promise<PassReport> {
-    const cases = await this.#openCases(adapter, queue, dead);
-    const out = cases.some(({ again }) => again) ? await this.#suspectOut(queue) : undefined;
-    const verdicts = judge(cases, this.#parts.settings.maxRecoveries, out);
-    const tally = { requeued: 0, buried: 0, ended: 0, failed: 0 };
-    for (let first = 0; first < cases.length && !stopping.aborted; first += SLICE) {
-      const settled = await this.#recoverSlice(
-        adapter,
-        cases.slice(first, first + SLICE),
-        verdicts.slice(first, first + SLICE),
-      );
+  async pass(adapter: QueueAdapter, queue: string, scope: PassScope): Promise<PassReport> {
+    const cases = await this.#openCases(adapter, queue, scope.dead);
+    await this.#companies.survey(queue, scope.dead.filter(concerns(queue)));
+    const judged = await this.#judge(cases, scope);
+    const ready = judged.filter(({ verdict }) => verdict.kind !== "wait");
+    const tally = { requeued: 0, buried: 0, ended: 0, failed: 0, waiting: judged.length - ready.length };
+    for (let first = 0; first < ready.length && !scope.stopping.aborted; first += SLICE) {
+      const settled = await this.#recoverSlice(adapter, ready.slice(first, first + SLICE), scope);
       for (const outcome of settled) tally[outcome]++;
     }
-    await this.#releaseSuspects(adapter, queue);
+    await this.#releaseSuspects(adapter, queue, scope);
     return { queue, ...tally };
+  }
+
+  async #judge(cases: readonly ChargedCase[], { dead, observed }: PassScope): Promise<Judged[]> {
+    const { maxRecoveries } = this.#parts.settings;
+    const spent = cases.filter((one) => isSpent(one, maxRecoveries)).map(({ orphan }) => orphan.holder);
+    const companies = await this.#companies.of(spent, dead, observed);
+    return cases.map((one) => {
+      const company = companies.get(one.orphan.holder) ?? "unknown";
+      return { ...one, verdict: judge(one, maxRecoveries, company) };
+    });
   }
 
   async #openCases(adapter: QueueAdapter, queue: string, dead: readonly Death[]): Promise<ChargedCase[]> {
@@ -79,7 +95,6 @@ export class Recoverer {
     const charges = orphans.map((orphan) => ({ orphan, charged: !leaving.has(orphan.holder) }));
     const listed = new Set(orphans.map(keyOf));
     const pending = await casebook.pending(queue);
-    const known = new Set(pending.map(({ orphan }) => keyOf(orphan)));
     const left = pending.filter(({ orphan }) => !listed.has(keyOf(orphan)));
     // Those were charged when their case was opened; opening it again only asks for the number of deaths.
     const all = [...charges, ...left.map(({ orphan }) => ({ orphan, charged: false }))];
@@ -88,18 +103,12 @@ export class Recoverer {
     return opened.map((one, i) => ({
       ...one,
       charged: i >= charges.length ? !leaving.has(one.orphan.holder) : all[i]!.charged,
-      again: known.has(keyOf(one.orphan)),
     }));
   }
 
-  async #suspectOut(queue: string): Promise<string | undefined> {
-    return (await this.#parts.store.casebook.suspects(queue)).find(({ state }) => state === "out")?.id;
-  }
-
   async #holders(queue: string, dead: readonly Death[]): Promise<DeadHolder[]> {
-    const concerned = dead.filter(({ registration }) => (registration.holders[queue]?.length ?? 0) > 0);
     return Promise.all(
-      concerned.map(async ({ registration: { incarnation, holders } }) => {
+      dead.filter(concerns(queue)).map(async ({ registration: { incarnation, holders } }) => {
         const claims = await this.#parts.store.ledger.claimsOf(incarnation);
         return { incarnation, ids: holders[queue]!, claims: claims.filter((claim) => claim.queue === queue) };
       }),
@@ -108,10 +117,10 @@ export class Recoverer {
 
   async #recoverSlice(
     adapter: QueueAdapter,
-    cases: readonly ChargedCase[],
-    verdicts: readonly Verdict[],
+    judged: readonly Judged[],
+    scope: PassScope,
   ): Promise<("requeued" | "buried" | "ended" | "failed")[]> {
-    const moved = await Promise.all(cases.map((one, i) => this.#recoverOne(adapter, one, verdicts[i]!)));
+    const moved = await Promise.all(judged.map((one) => this.#recoverOne(adapter, one, scope)));
     const done = moved.filter((one) => one !== undefined);
     const closed = await this.#parts.store.casebook.settle(done.map(({ settlement }) => settlement));
     done.forEach((one, i) => {
@@ -125,15 +134,15 @@ export class Recoverer {
   }
 
   /* One bad orphan must not keep the others waiting: its error is an event, and it stays an orphan. */
-  async #recoverOne(adapter: QueueAdapter, one: ChargedCase, verdict: Verdict): Promise<Recovered | undefined> {
-    const { orphan, deaths } = one;
+  async #recoverOne(adapter: QueueAdapter, one: Judged, scope: PassScope): Promise<Recovered | undefined> {
+    const { orphan, deaths, verdict } = one;
     try {
       const subject = { ...orphan, deaths };
       if (verdict.kind !== "bury") await this.#inTurn((plugin) => plugin.beforeRequeue?.(subject));
       const moved =
         verdict.kind === "bury"
           ? await this.#bury(adapter, one, verdict.reason)
-          : await this.#requeue(adapter, one, verdict);
+          : await this.#requeue(adapter, one, scope);
       await this.#inTurn((plugin) => plugin.beforeSettle?.(subject, moved.outcome));
       return { ...moved, settlement: this.#settlement(one, moved), deaths };
     } catch (error) {
@@ -142,10 +151,10 @@ export class Recoverer {
     }
   }
 
-  async #requeue(adapter: QueueAdapter, { orphan, deaths }: Case, verdict: Verdict): Promise<Moved> {
+  async #requeue(adapter: QueueAdapter, { orphan, deaths, verdict }: Judged, { beside }: PassScope): Promise<Moved> {
     let delay = 0;
     if (verdict.kind === "suspect") {
-      const isOut = await this.#parts.store.casebook.admit(orphan.queue, orphan.id);
+      const isOut = await this.#parts.store.casebook.admit(orphan.queue, orphan.id, await beside());
       delay = isOut ? delayOf(deaths) : PARKED_FOR;
     }
     const outcome = outcomeOf(await adapter.requeue(orphan, { delay }));
@@ -198,16 +207,21 @@ export class Recoverer {
   }
 
   /* When the suspect that is out has ended, the next one gets its turn. */
-  async #releaseSuspects(adapter: QueueAdapter, queue: string): Promise<void> {
+  async #releaseSuspects(adapter: QueueAdapter, queue: string, { beside }: PassScope): Promise<void> {
     const { casebook } = this.#parts.store;
     for (const { id, state } of await casebook.suspects(queue)) {
       const now = await adapter.state(queue, id);
       if (now === "waiting" || now === "held") {
         if (state === "out") return;
-        if (await casebook.admit(queue, id)) return adapter.promote(queue, id);
+        if (await casebook.admit(queue, id, await beside())) await adapter.promote(queue, id);
+        return;
       } else await casebook.dismiss(queue, id);
     }
   }
+}
+
+interface Judged extends ChargedCase {
+  readonly verdict: Verdict;
 }
 
 interface Moved {
@@ -223,5 +237,10 @@ interface Recovered extends Moved {
 
 /* `already`: it left the dead one's hands, by another recoverer or by us before we died: the job is safe. */
 const outcomeOf = (answer: RequeueOutcome): Exclude<Outcome, "buried"> => (answer === "already" ? "requeued" : answer);
+
+const concerns =
+  (queue: string) =>
+  ({ registration }: Death): boolean =>
+    (registration.holders[queue]?.length ?? 0) > 0;
 
 const keyOf = (orphan: Orphan): string => JSON.stringify([orphan.id, orphan.run, orphan.holder]);

@@ -27,6 +27,7 @@ export interface RecoveryReport {
   readonly requeued: number;
   readonly buried: number;
   readonly failed: number;
+  readonly waiting: number;
 }
 
 export interface RecoveryParts {
@@ -103,6 +104,7 @@ export class Recovery {
       requeued: sum((one) => one.requeued),
       buried: sum((one) => one.buried),
       failed: sum((one) => one.failed),
+      waiting: sum((one) => one.waiting),
     };
   }
 
@@ -167,7 +169,13 @@ export class Recovery {
   /* One pass per queue at a time: who asks meanwhile gets the next one. */
   async #pass(adapter: QueueAdapter, queue: string, dead: readonly Death[]): Promise<PassReport> {
     while (this.#running.has(queue)) await this.#running.get(queue)?.catch(() => {});
-    const pass = this.#parts.recoverer.pass(adapter, queue, { dead, stopping: this.#stopping.signal });
+    const { liveness, recoverer } = this.#parts;
+    const pass = recoverer.pass(adapter, queue, {
+      dead,
+      observed: liveness.last?.observed ?? 0,
+      beside: () => liveness.beside(queue),
+      stopping: this.#stopping.signal,
+    });
     this.#running.set(queue, pass);
     try {
       return await pass;

@@ -218,6 +218,14 @@ export interface Settlement {
   readonly event: HistoryEvent;
 }
 
+/** Who was in flight at one death, as far as its queues have been looked through. */
+export interface Company {
+  /** How many jobs, of all queues, had died before when they died with it: each may be the reason. */
+  readonly suspects: number;
+  /** Queues whose jobs are counted in. */
+  readonly surveyed: readonly string[];
+}
+
 /** A suspect of the crash budget: `out` is the one that may run, `parked` waits for its turn. */
 export interface SuspectJob {
   readonly id: string;
@@ -227,8 +235,9 @@ export interface SuspectJob {
 export interface Casebook {
   /**
    * Opens a case for each orphan and records the death in the job's crash budget: a set of incarnations, so that
-   * the same death never counts twice. Repeating it changes nothing, and no case is opened again that was settled in
-   * the last minutes: a recoverer that comes late must not cause a second event. `window` in ms. Same order.
+   * the same death never counts twice. A job charged for the second time or more joins the company of that death.
+   * Repeating it changes nothing, and no case is opened again that was settled in the last minutes: a recoverer that
+   * comes late must not cause a second event. `window` in ms. Same order.
    */
   open(charges: readonly Charge[], window: number): Promise<readonly Case[]>;
   /** Cases of a queue that were opened and not settled: what a recoverer left that died half-way. */
@@ -239,8 +248,14 @@ export interface Casebook {
   deaths(queue: string, id: string, window: number): Promise<number>;
   /** Forgets the deaths of a job (a person released it). */
   pardon(queue: string, id: string): Promise<void>;
-  /** Lets a suspect out if no other one of its queue is; otherwise parks it. True when it is the one that is out. */
-  admit(queue: string, id: string): Promise<boolean>;
+  /** Cases were opened for all that this dead incarnation held in the queue: its company is known as far as that. */
+  survey(queue: string, dead: Incarnation): Promise<void>;
+  company(dead: Incarnation): Promise<Company>;
+  /**
+   * Lets a suspect out if no other one of its queue is, nor of the queues `beside` it, whose jobs may share a process
+   * with it; otherwise parks it. True when it is out.
+   */
+  admit(queue: string, id: string, beside: readonly string[]): Promise<boolean>;
   /** No longer a suspect in flight (finished, buried or gone). */
   dismiss(queue: string, id: string): Promise<void>;
   /** Suspects of a queue, longest waiting first. */

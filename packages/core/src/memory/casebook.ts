@@ -4,7 +4,7 @@
  * stays open until the one settle() that closes it, which also writes the event: there is never more than one.
  */
 import type { Incarnation } from "../instance.ts";
-import type { Case, Casebook, Charge, Orphan, Settlement, SuspectJob } from "../store.ts";
+import type { Case, Casebook, Charge, Company, Orphan, Settlement, SuspectJob } from "../store.ts";
 import type { Link } from "./link.ts";
 import { claimKey, jobKey } from "./records.ts";
 import type { Records } from "./records.ts";
@@ -39,11 +39,25 @@ export class MemoryCasebook implements Casebook {
     return this.#link.call((records) => void records.budgets.delete(jobKey(queue, id)));
   }
 
-  admit(queue: string, id: string): Promise<boolean> {
+  survey(queue: string, dead: Incarnation): Promise<void> {
+    return this.#link.call((records) => void companyOf(records, dead).surveyed.add(queue));
+  }
+
+  company(dead: Incarnation): Promise<Company> {
     return this.#link.call((records) => {
-      const suspects = suspectsOf(records, queue);
-      const free = [...suspects].every(([other, state]) => other === id || state === "parked");
-      suspects.set(id, free ? "out" : "parked");
+      const { suspects, surveyed } = companyOf(records, dead);
+      return { suspects: suspects.size, surveyed: [...surveyed] };
+    });
+  }
+
+  admit(queue: string, id: string, beside: readonly string[]): Promise<boolean> {
+    return this.#link.call((records) => {
+      const own = suspectsOf(records, queue);
+      const isOther = (of: string, other: string): boolean => of !== queue || other !== id;
+      const free = [queue, ...beside].every((of) =>
+        [...suspectsOf(records, of)].every(([other, state]) => state === "parked" || !isOther(of, other)),
+      );
+      own.set(id, free ? "out" : "parked");
       return free;
     });
   }
@@ -59,6 +73,7 @@ export class MemoryCasebook implements Casebook {
   #openOne(records: Records, { orphan, charged }: Charge, window: number): Case {
     const key = jobKey(orphan.queue, orphan.id);
     const deaths = this.#charge(records, key, charged ? orphan.holder : undefined, window);
+    if (charged && deaths > 1) companyOf(records, orphan.holder).suspects.add(key);
     const former = records.cases.get(key);
     const openedAt = former && isSame(former.orphan, orphan) ? former.openedAt : this.#link.now;
     const current: Case = { orphan: structuredClone(orphan), deaths, openedAt };
@@ -99,6 +114,12 @@ function isOver(records: Records, key: string, orphan: Orphan): boolean {
 
 function isSame(one: Orphan, other: Orphan): boolean {
   return one.run === other.run && one.holder === other.holder;
+}
+
+function companyOf(records: Records, dead: Incarnation): { suspects: Set<string>; surveyed: Set<string> } {
+  const company = records.companies.get(dead) ?? { suspects: new Set(), surveyed: new Set() };
+  records.companies.set(dead, company);
+  return company;
 }
 
 function suspectsOf(records: Records, queue: string): Map<string, SuspectJob["state"]> {

@@ -57,6 +57,8 @@ export class Records {
   readonly cases: Shelf<Case> = new Shelf();
   /** For each job: the case of it that was closed last. */
   readonly settled: Map<string, Orphan> = new Map();
+  /** For each dead incarnation: the suspects that it held, and the queues that were looked through for them. */
+  readonly companies: Map<Incarnation, { readonly suspects: Set<string>; readonly surveyed: Set<string> }> = new Map();
   /** For each queue: its suspects in the order in which they came. */
   readonly suspects: Map<string, Map<string, SuspectJob["state"]>> = new Map();
 

@@ -1,15 +1,18 @@
 /* What is being recovered, on Redis. Batches go in slices, so that no single call holds the server for long. */
-import type { Case, Casebook, Charge, Orphan, Settlement, SuspectJob } from "../store.ts";
+import type { Incarnation } from "../instance.ts";
+import type { Case, Casebook, Charge, Company, Orphan, Settlement, SuspectJob } from "../store.ts";
 import type { Keys } from "./keys.ts";
 import type { Link } from "./link.ts";
 import { allParsed, fieldOf, parsed } from "./replies.ts";
 import { setAside } from "./scripts/set-aside.ts";
-import { admit, deaths, dismiss, open, settle } from "./scripts/casebook.ts";
+import { admit, deaths, dismiss, open, settle, survey } from "./scripts/casebook.ts";
 
 const SLICE = 50;
 const RECOVERIES_KEPT = 10_000;
 /** A recoverer that read the queue so long ago has long been given up, ms. */
 const REMEMBERED = 600_000;
+/** Nobody asks for the company of a death that is older, ms: its jobs have been given back. */
+const SURVEY_REMEMBERED = 7 * 24 * 3_600_000;
 
 export class RedisCasebook implements Casebook {
   readonly #link: Link;
@@ -30,7 +33,10 @@ export class RedisCasebook implements Casebook {
           this.#keys.cases(queue),
           this.#keys.pending,
           this.#keys.settled(queue),
-          ...slice.map(({ orphan }) => this.#keys.budget(queue, orphan.id)),
+          ...slice.flatMap(({ orphan: { id, holder } }) => [
+            this.#keys.budget(queue, id),
+            this.#keys.suspected(holder),
+          ]),
         ];
         const args = slice.flatMap(({ orphan, charged }) => [
           orphan.id,
@@ -38,6 +44,7 @@ export class RedisCasebook implements Casebook {
           orphan.holder,
           charged ? 1 : 0,
           JSON.stringify(orphan),
+          fieldOf(queue, orphan.id),
         ]);
         const reply = (await this.#link.run("open", open, keys, [queue, window, ...args])) as number[];
         slice.forEach((charge, i) =>
@@ -95,8 +102,20 @@ export class RedisCasebook implements Casebook {
     await this.#link.call((client) => client.del(this.#keys.budget(queue, id)));
   }
 
-  async admit(queue: string, id: string): Promise<boolean> {
-    return (await this.#link.run("admit", admit, this.#suspectKeys(queue), [id])) === 1;
+  async survey(queue: string, dead: Incarnation): Promise<void> {
+    await this.#link.run("survey", survey, [this.#keys.surveyed(dead)], [queue, SURVEY_REMEMBERED]);
+  }
+
+  async company(dead: Incarnation): Promise<Company> {
+    const [suspects, surveyed] = await this.#link.call((client) =>
+      Promise.all([client.scard(this.#keys.suspected(dead)), client.smembers(this.#keys.surveyed(dead))]),
+    );
+    return { suspects, surveyed };
+  }
+
+  async admit(queue: string, id: string, beside: readonly string[]): Promise<boolean> {
+    const others = beside.filter((other) => other !== queue).map((other) => this.#keys.suspectOut(other));
+    return (await this.#link.run("admit", admit, [...this.#suspectKeys(queue), ...others], [id])) === 1;
   }
 
   async dismiss(queue: string, id: string): Promise<void> {

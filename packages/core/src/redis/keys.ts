@@ -55,6 +55,9 @@ export interface Keys extends FixedKeys {
   settled(queue: string): string;
   /** ZSET incarnation -> time of the death that it took part in; PX window. */
   budget(queue: string, id: string): string;
+  /** SETs of one death, PX window: [queue, id] of the suspects in flight at it; queues that were looked through. */
+  suspected(dead: Incarnation): string;
+  surveyed(dead: Incarnation): string;
   /** STRING id of the suspect that is out, and ZSET of the parked ones by time. */
   suspectOut(queue: string): string;
   suspectsParked(queue: string): string;
@@ -87,6 +90,8 @@ export function keysOf(namespace: string): Keys {
     cases: per("cases"),
     settled: per("settled"),
     budget: (queue, id) => key("budget", encodeURIComponent(queue), id),
+    suspected: (dead) => key("suspected", dead),
+    surveyed: (dead) => key("surveyed", dead),
     suspectOut: per("suspect-out"),
     suspectsParked: per("suspects-parked"),
     history: (kind) => key("history", kind),

@@ -3,8 +3,9 @@ import { decode } from "./fragments.ts";
 /* Open cases: record each death in its job's budget (a set of incarnations: the same death never counts twice) and
  * keep the orphan until somebody settles it. Repeating it changes nothing, also after another one has settled it: a
  * recoverer that read the queue before the move and opens after the settlement must not cause a second event.
- *   KEYS    cases, pending, settled, then the budget of each orphan
- *   ARGV    queue, window, then for each orphan: id, run, holder, charged (1 or 0), orphan (JSON)
+ * A job charged for the second time or more joins those suspected of that death.
+ *   KEYS    cases, pending, settled, then for each orphan: its budget, the suspected of its holder
+ *   ARGV    queue, window, then for each orphan: id, run, holder, charged (1 or 0), orphan (JSON), field [queue, id]
  *   Returns for each orphan: deaths, openedAt */
 export const open: string = `
   ${decode}
@@ -12,8 +13,8 @@ export const open: string = `
   local time = redis.call('TIME')
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
   local answers = {}
-  for i = 4, #KEYS do
-    local at = 3 + (i - 4) * 5
+  for i = 4, #KEYS, 2 do
+    local at = 3 + (i - 4) * 3
     local id, run, holder, charged, orphan = ARGV[at], tonumber(ARGV[at + 1]), ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
     if charged == '1' then
       redis.call('ZADD', KEYS[i], 'NX', now, holder)
@@ -21,6 +22,10 @@ export const open: string = `
     end
     redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', now - window)
     local deaths, openedAt, current = redis.call('ZCARD', KEYS[i]), now, redis.call('HGET', KEYS[1], id)
+    if charged == '1' and deaths > 1 then
+      redis.call('SADD', KEYS[i + 1], ARGV[at + 5])
+      redis.call('PEXPIRE', KEYS[i + 1], window)
+    end
     local former = current and decode(current)
     if former and former.orphan.run == run and former.orphan.holder == holder then openedAt = former.openedAt end
     local settled = redis.call('HGET', KEYS[3], id) == run .. ' ' .. holder
@@ -74,15 +79,25 @@ export const deaths: string = `
   return redis.call('ZCOUNT', KEYS[1], '(' .. (time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[1]), '+inf')
 `;
 
-/* Let a suspect out when no other one is, else park it behind the others.
- *   KEYS out, parked.  ARGV id.  Returns 1 when it is out. */
+/* A queue was looked through for what a dead incarnation held.
+ *   KEYS surveyed.  ARGV queue, ms to remember it.  Returns 1. */
+export const survey: string = `
+  redis.call('SADD', KEYS[1], ARGV[1])
+  return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+`;
+
+/* Let a suspect out when no other one is, of its queue or of one beside it, else park it behind the others.
+ *   KEYS out, parked, then out of each queue beside.  ARGV id.  Returns 1 when it is out. */
 export const admit: string = `
   local out = redis.call('GET', KEYS[1])
-  if not out or out == ARGV[1] then
+  local free = not out or out == ARGV[1]
+  for i = 3, #KEYS do free = free and redis.call('EXISTS', KEYS[i]) == 0 end
+  if free then
     redis.call('SET', KEYS[1], ARGV[1])
     redis.call('ZREM', KEYS[2], ARGV[1])
     return 1
   end
+  if out == ARGV[1] then redis.call('DEL', KEYS[1]) end
   local time = redis.call('TIME')
   redis.call('ZADD', KEYS[2], 'NX', time[1] * 1000 + math.floor(time[2] / 1000), ARGV[1])
   return 0

@@ -7,14 +7,14 @@ import type { Scene } from "./scene.ts";
 
 const charged = (orphan: Orphan): Charge => ({ orphan, charged: true });
 
-async function openOne(store: Store, orphan: Orphan, window: number = LONG): Promise<Case> {
+export async function openOne(store: Store, orphan: Orphan, window: number = LONG): Promise<Case> {
   const [opened] = await store.casebook.open([charged(orphan)], window);
   assert.ok(opened);
   assert.deepEqual(opened.orphan, orphan);
   return opened;
 }
 
-function settlementOf(orphan: Orphan): Settlement {
+export function settlementOf(orphan: Orphan): Settlement {
   return { orphan, outcome: "requeued", event: eventOf({ job: orphan.id, run: orphan.run }) };
 }
 
@@ -190,46 +190,4 @@ const cases: readonly SuiteTest<Scene>[] = [
   }),
 ];
 
-const suspects: readonly SuiteTest<Scene>[] = [
-  inStore("of many suspects of a queue exactly one is out; the others wait", async (scene) => {
-    const ids = Array.from({ length: 10 }, (_, i) => `${i}`);
-    const out = await Promise.all(
-      ids.map((id, i) => (i % 2 === 0 ? scene.store : scene.other).casebook.admit(QUEUE, id)),
-    );
-    assert.equal(out.filter(Boolean).length, 1);
-    const all = await scene.other.casebook.suspects(QUEUE);
-    assert.deepEqual(all.map(({ id }) => id).toSorted(), ids);
-    assert.deepEqual(
-      all.filter(({ state }) => state === "out").map(({ id }) => id),
-      [`${out.indexOf(true)}`],
-    );
-    assert.equal(await scene.store.casebook.admit("memory:other", "1"), true, "another queue has its own");
-  }),
-  inStore("the one that is out stays out until it is dismissed; then the next may go", async (scene) => {
-    const { casebook } = scene.store;
-    assert.equal(await casebook.admit(QUEUE, "a"), true);
-    assert.equal(await casebook.admit(QUEUE, "b"), false);
-    assert.equal(await casebook.admit(QUEUE, "a"), true, "asked again after a lost reply");
-    await scene.other.casebook.dismiss(QUEUE, "a");
-    assert.equal(await casebook.admit(QUEUE, "b"), true);
-    assert.deepEqual(await casebook.suspects(QUEUE), [{ id: "b", state: "out" }]);
-    await casebook.dismiss(QUEUE, "b");
-    await casebook.dismiss(QUEUE, "b");
-    assert.deepEqual(await casebook.suspects(QUEUE), []);
-  }),
-  inStore("parked suspects are listed longest waiting first, however often they ask", async (scene) => {
-    for (const id of ["out", "z", "m", "a", "z"]) {
-      await scene.store.casebook.admit(QUEUE, id);
-      await scene.harness.advance(10); // apart by the store's clock
-    }
-    const parked = (await scene.other.casebook.suspects(QUEUE)).filter(({ state }) => state === "parked");
-    assert.deepEqual(
-      parked.map(({ id }) => id),
-      ["z", "m", "a"],
-    );
-    await scene.store.casebook.dismiss(QUEUE, "m");
-    assert.equal((await scene.other.casebook.suspects(QUEUE)).length, 3);
-  }),
-];
-
-export const casebookTests: readonly SuiteTest<Scene>[] = [...budget, ...cases, ...suspects];
+export const casebookTests: readonly SuiteTest<Scene>[] = [...budget, ...cases];

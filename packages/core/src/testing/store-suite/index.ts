@@ -9,6 +9,7 @@ import { ledgerTests } from "./ledger.ts";
 import { presenceTests } from "./presence.ts";
 import { pulseTests } from "./pulse.ts";
 import { inScene } from "./scene.ts";
+import { suspectTests } from "./suspects.ts";
 import { timeTests } from "./time.ts";
 
 const tests = [
@@ -17,6 +18,7 @@ const tests = [
   ...deathTests,
   ...dutyTests,
   ...casebookTests,
+  ...suspectTests,
   ...ledgerTests,
   ...pulseTests,
 ];
