@@ -3,6 +3,7 @@
  * Time moves by what the server's clock says has passed since the last pass, but never back and never by more than
  * two looks. A clock that jumps, a server that was frozen and a fleet that nobody watched thus age nobody.
  */
+import { Evidence } from "./evidence.ts";
 import type { LookRequest } from "../store.ts";
 import type { Link } from "./link.ts";
 import type { Duty, Member, Records } from "./records.ts";
@@ -23,8 +24,11 @@ export function pass(records: Records, link: Link, interval: number): void {
   const passed = link.now - (records.lastPass ?? link.now);
   records.observed += Math.min(Math.max(passed, 0), 2 * interval);
   records.lastPass = link.now;
+  const { distrusted } = new Evidence(records, link);
   for (const member of records.members.items()) {
-    records.members.put(member.registration.incarnation, { ...member, ...presenceOf(member, records.observed, link) });
+    // When a broken path is whole again, who comes back last has its grace anew.
+    const before = distrusted ? { ...member, absence: undefined } : member;
+    records.members.put(member.registration.incarnation, { ...member, ...presenceOf(before, records.observed, link) });
   }
 }
 

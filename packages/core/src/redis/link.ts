@@ -17,6 +17,8 @@ export const RECONNECT_DELAY = 100;
 const COMMAND_TIMEOUT = 5_000;
 const CONNECT_TIMEOUT = 3_000;
 const PARTING = 500;
+/** How ioredis says that COMMAND_TIMEOUT is over. */
+const TIMED_OUT = "Command timed out";
 
 /** What the connection of the user may not change. */
 const strict = {
@@ -155,8 +157,16 @@ export class Link {
         throw new Error("no node of the Cluster is connected");
       return await send();
     } catch (error) {
+      if (reasonOf(error) === TIMED_OUT) this.#startAfresh();
       throw explained(error);
     }
+  }
+
+  /* What a gateway on the way has forgotten never answers and never closes, while a new connection would work. */
+  #startAfresh(): void {
+    if (this.#closed) return;
+    if (this.client.isCluster) this.client.disconnect(); // its end connects again
+    else this.client.disconnect(true);
   }
 }
 

@@ -27,7 +27,7 @@ export const judge: string = `
       for i = first, math.min(first + 999, #incarnations) do channels[#channels + 1] = presencePrefix .. incarnations[i] end
       local reply = redis.pcall('PUBSUB', numsub, unpack(channels))
       if reply.err then runId = nil; return counts end
-      for i = 1, #reply, 2 do counts[string.sub(reply[i], #presencePrefix + 1)] = tonumber(reply[i + 1]) end
+      for i = 1, #reply / 2 do counts[incarnations[first + i - 1]] = reply[2 * i] end
     end
     return counts
   end

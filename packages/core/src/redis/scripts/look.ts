@@ -48,20 +48,32 @@ export const look: string = `
     end
   end
 
+  local crowd = distrusted()
   local function noteAbsent(incarnation)
     local since, looks = string.match(redis.call('HGET', K.absent, incarnation) or '', '^([^:]+):(%d+)$')
+    if crowd then since, looks = nil, nil end -- when the path is whole again, who comes back last has its grace anew
     redis.call('HSET', K.absent, incarnation, (since or observed) .. ':' .. ((tonumber(looks or 0)) + 1))
   end
 
-  local function notePresence(incarnations)
+  local function seenOf(incarnations)
+    local seen = {}
+    for first = 1, #incarnations, 1000 do
+      local last = math.min(first + 999, #incarnations)
+      local reply = redis.call('HMGET', K.seen, unpack(incarnations, first, last))
+      for i = first, last do seen[i] = reply[i - first + 1] end
+    end
+    return seen
+  end
+
+  local function notePresence(incarnations, marked)
     if #incarnations == 0 then return end
-    local counts = subscribers(incarnations)
+    local counts, seen = subscribers(incarnations), seenOf(incarnations)
     if not runId then return end
-    for _, incarnation in ipairs(incarnations) do
-      local seenOn = redis.call('HGET', K.seen, incarnation)
+    for i, incarnation in ipairs(incarnations) do
+      local seenOn = seen[i]
       if (counts[incarnation] or 0) > 0 then
         if seenOn ~= runId then redis.call('HSET', K.seen, incarnation, runId) end
-        redis.call('HDEL', K.absent, incarnation)
+        if marked then redis.call('HDEL', K.absent, incarnation) end
       elseif seenOn == runId then noteAbsent(incarnation)
       elseif seenOn then redis.call('HDEL', K.seen, incarnation); redis.call('HDEL', K.absent, incarnation) end
     end
@@ -86,7 +98,7 @@ export const look: string = `
     redis.call('HSET', K.clock, 'observed', observed, 'pass', now)
     local candidates, listed = redis.call('HKEYS', K.absent), {}
     for _, incarnation in ipairs(candidates) do listed[incarnation] = true end
-    if runId then notePresence(candidates); notePresence(nextSlice(listed)) end
+    if runId then notePresence(candidates, true); notePresence(nextSlice(listed), false) end
     for _, incarnation in ipairs(redis.call('ZRANGEBYSCORE', K.deadlines, '-inf', observed, 'LIMIT', 0, slice)) do
       if not listed[incarnation] then candidates[#candidates + 1] = incarnation end
     end

@@ -160,6 +160,16 @@ export const presenceTests: readonly SuiteTest<Scene>[] = [
     assert.equal(look.distrusted, false);
     unsuspected(back!)(look);
   }),
+  inStore("who comes back last from a broken path is not absent for as long as the path was broken", async (scene) => {
+    const some = { present: 3, vanished: 3, distrusted: true };
+    const [last, ...others] = await crowd(scene, some, { grace: 5 * GRACE });
+    await scene.until((look) => look.distrusted, "absence is distrusted");
+    await scene.watchFor(8 * GRACE, ({ distrusted }) => assert.equal(distrusted, true));
+    for (const one of others) await scene.appear(one);
+    await scene.watchFor(2 * GRACE, unsuspected(last!));
+    assert.equal(await scene.other.roster.declare({ incarnation: last!.incarnation, cause: "absent" }), undefined);
+    await scene.untilSuspected(last!, "absent");
+  }),
   inStore("while absence is distrusted the lease still decides", async (scene) => {
     const [gone] = await crowd(scene, { present: 3, vanished: 3, distrusted: true }, { ttl: TTL + 4 * INTERVAL });
     const look = await scene.untilSuspected(gone!, "lapsed");
