@@ -6,7 +6,7 @@
 import type { Incarnation } from "../instance.ts";
 import type { Case, Casebook, Charge, Company, Orphan, Settlement, SuspectJob } from "../store.ts";
 import type { Link } from "./link.ts";
-import { claimKey, jobKey } from "./records.ts";
+import { caseKey, claimKey, jobKey } from "./records.ts";
 import type { Records } from "./records.ts";
 
 export class MemoryCasebook implements Casebook {
@@ -96,7 +96,7 @@ export class MemoryCasebook implements Casebook {
     const open = records.cases.get(key);
     if (!open || !isSame(open.orphan, orphan)) return false; // closed before, or about another run
     records.cases.delete(key);
-    records.settled.set(key, open.orphan);
+    records.settled.add(caseKey(orphan));
     const claim = claimKey(orphan.holder, orphan.queue, orphan.id);
     if ((records.claims.get(claim)?.run ?? 0) <= orphan.run) records.claims.delete(claim);
     records.history.record("recoveries", event, this.#link.now);
@@ -106,8 +106,7 @@ export class MemoryCasebook implements Casebook {
 
 /* Settled already, or another one's turn: of two runs of a job only the later one can still be given back. */
 function isOver(records: Records, key: string, orphan: Orphan): boolean {
-  const settled = records.settled.get(key);
-  if (settled && isSame(settled, orphan)) return true;
+  if (records.settled.has(caseKey(orphan))) return true;
   const open = records.cases.get(key);
   return open !== undefined && !isSame(open.orphan, orphan) && open.orphan.run >= orphan.run;
 }

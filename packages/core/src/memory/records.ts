@@ -55,8 +55,8 @@ export class Records {
   readonly budgets: Map<string, Map<Incarnation, number>> = new Map();
   /** At most one open case for each job. */
   readonly cases: Shelf<Case> = new Shelf();
-  /** For each job: the case of it that was closed last. */
-  readonly settled: Map<string, Orphan> = new Map();
+  /** Cases that were closed, by job, run and holder. */
+  readonly settled: Set<string> = new Set();
   /** For each dead incarnation: the suspects that it held, and the queues that were looked through for them. */
   readonly companies: Map<Incarnation, { readonly suspects: Set<string>; readonly surveyed: Set<string> }> = new Map();
   /** For each queue: its suspects in the order in which they came. */
@@ -70,6 +70,11 @@ export class Records {
 /** The key of a job, and of a claim: any characters in a queue or an id stay apart. */
 export function jobKey(queue: string, id: string): string {
   return JSON.stringify([queue, id]);
+}
+
+/** The key of one death of a job. */
+export function caseKey({ queue, id, run, holder }: Orphan): string {
+  return JSON.stringify([queue, id, run, holder]);
 }
 
 export function claimKey(holder: Incarnation, queue: string, id: string): string {

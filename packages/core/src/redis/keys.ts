@@ -51,7 +51,7 @@ export interface Keys extends FixedKeys {
   claims(incarnation: Incarnation): string;
   /** HASH job id -> open case (JSON). */
   cases(queue: string): string;
-  /** HASH job id -> `<run> <holder>` of the case that was closed last; PX, only against late openings. */
+  /** ZSET `<run> <holder> <job id>` -> time at which that case was closed; PX, only against late openings. */
   settled(queue: string): string;
   /** ZSET incarnation -> time of the death that it took part in; PX window. */
   budget(queue: string, id: string): string;

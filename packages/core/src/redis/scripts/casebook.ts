@@ -28,7 +28,7 @@ export const open: string = `
     end
     local former = current and decode(current)
     if former and former.orphan.run == run and former.orphan.holder == holder then openedAt = former.openedAt end
-    local settled = redis.call('HGET', KEYS[3], id) == run .. ' ' .. holder
+    local settled = redis.call('ZSCORE', KEYS[3], run .. ' ' .. holder .. ' ' .. id)
     if not settled and (not former or former.orphan.run < run or (former.orphan.run == run and former.orphan.holder == holder)) then
       redis.call('HSET', KEYS[1], id, '{"orphan":' .. orphan .. ',"deaths":' .. deaths .. ',"openedAt":' .. openedAt .. '}')
     end
@@ -45,7 +45,9 @@ export const open: string = `
  *   Returns for each: 1 when this call closed it, else 0 */
 export const settle: string = `
   ${decode}
-  local queue, maxlen, remembered = ARGV[1], ARGV[2], ARGV[3]
+  local queue, maxlen, remembered = ARGV[1], ARGV[2], tonumber(ARGV[3])
+  local time = redis.call('TIME')
+  local now = time[1] * 1000 + math.floor(time[2] / 1000)
   local answers = {}
   for i = 6, #KEYS do
     local at = 4 + (i - 6) * 5
@@ -55,7 +57,7 @@ export const settle: string = `
     local orphan = record and record.orphan
     if orphan and orphan.run == run and orphan.holder == holder then
       redis.call('HDEL', KEYS[1], id)
-      redis.call('HSET', KEYS[5], id, run .. ' ' .. holder)
+      redis.call('ZADD', KEYS[5], now, run .. ' ' .. holder .. ' ' .. id)
       redis.call('XADD', KEYS[4], 'MAXLEN', '~', maxlen, '*', 'e', event)
       local claim = decode(redis.call('HGET', KEYS[i], field) or '')
       if claim and claim.run <= run and redis.call('HDEL', KEYS[i], field) == 1 then
@@ -66,6 +68,7 @@ export const settle: string = `
     end
     answers[#answers + 1] = closed
   end
+  redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', now - remembered)
   redis.call('PEXPIRE', KEYS[5], remembered)
   local left = redis.call('HLEN', KEYS[1])
   if left > 0 then redis.call('HSET', KEYS[2], queue, left) else redis.call('HDEL', KEYS[2], queue) end

@@ -127,6 +127,16 @@ const cases: readonly SuiteTest<Scene>[] = [
     assert.deepEqual(await scene.other.casebook.settle([settlementOf(orphan)]), [false]);
     assert.equal((await scene.history("recoveries")).length, 1);
   }),
+  inStore("nor does one who slept meanwhile, while the same job died and was given back once more", async (scene) => {
+    const orphan = orphanOf("a.1", { run: 1 });
+    for (const one of [orphan, orphanOf("b.2", { run: 2 })]) {
+      await openOne(scene.store, one);
+      assert.deepEqual(await scene.store.casebook.settle([settlementOf(one)]), [true]);
+    }
+    await openOne(scene.other, orphan);
+    assert.deepEqual(await pendingOrphans(scene), []);
+    assert.equal((await scene.history("recoveries")).length, 2);
+  }),
   inStore("to settle a case removes the claim of the dead holder, and no other", async (scene) => {
     const dead = await scene.join();
     const living = await scene.join();
