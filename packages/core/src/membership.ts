@@ -41,6 +41,8 @@ export class Membership {
   #pulse: Pulse | undefined;
   #phase: Phase = "new";
   #storeUp: boolean | undefined;
+  /** The rebirth that goes on, or the last one. */
+  #born: Promise<void> = Promise.resolve();
 
   constructor(parts: MembershipParts) {
     this.#parts = parts;
@@ -77,8 +79,10 @@ export class Membership {
     if (this.#storeUp) await update;
   }
 
+  /** A rebirth that goes on ends first, soon: what it makes the adapters fetch must not escape the handover. */
   async leave(): Promise<void> {
     this.#phase = "leaving";
+    await Promise.race([this.#born.catch(() => {}), delay(PULSE_PATIENCE, undefined, { ref: false })]);
     await this.#parts.store.roster.leave(this.#incarnation);
   }
 
@@ -152,7 +156,9 @@ export class Membership {
       );
       await runs.idle();
     }
-    if (this.#phase === "fenced") await this.#rebirth(former);
+    if (this.#phase !== "fenced") return;
+    this.#born = this.#rebirth(former);
+    await this.#born;
   }
 
   /* The new incarnation is known without any holder id before the adapters take new ones and fetch again. */
@@ -166,10 +172,12 @@ export class Membership {
     await this.#enter({ ...this.#registration(), holders: {} }, false);
     if (!this.#isIn("member")) return this.#pulse?.stop();
     for (const adapter of adapters) {
+      if (!this.#isIn("member")) return;
       // One that fails must not keep the others paused.
       await adapter.resume({ renew: true }).catch((error: unknown) => events.failed(`resuming ${adapter.name}`, error));
     }
     await this.changed();
+    if (!this.#isIn("member")) return;
     events.emit("instance.reborn", { incarnation: this.#incarnation, former });
   }
 
