@@ -6,54 +6,79 @@
  * A handler that fails because its run was given up has not failed: no attempt is recorded.
  */
 import { AssuranceError } from "@assured-jobs/core";
-import type { RunControl } from "@assured-jobs/core";
+import type { Run, RunControl } from "@assured-jobs/core";
 import { CODE, codeOf } from "./moves.ts";
 import type { NativeJob } from "./native.ts";
 import { reasonOf } from "./reason.ts";
 
+/** What a refused finish may need. One for all runs of a worker. */
+export interface Referee {
+  /** Puts the lock back. False when the run was given away. */
+  relock(run: Run): Promise<boolean>;
+  /** Puts the job back in front of its queue. */
+  giveBack(run: Run): Promise<void>;
+  /** The queue refused this run's end. */
+  refused(run: Run, error: unknown): void;
+}
+
 /** A run, as its end needs it. */
 export interface Ending {
+  readonly run: Run;
   readonly control: RunControl;
-  /** Puts the lock back. False when the run was given away. */
-  relock(): Promise<boolean>;
-  /** Puts the job back in front of its queue. */
-  giveBack(): Promise<void>;
-  /** The queue refused this run's end. */
-  refused(error: unknown): void;
+  readonly referee: Referee;
+}
+
+const GUARD = Symbol("assured-jobs: end of the run");
+
+interface Guard extends Ending {
+  /** BullMQ's own methods, of the job's class or whoever changed them before us. */
+  readonly complete: NativeJob["moveToCompleted"];
+  readonly fail: NativeJob["moveToFailed"];
+}
+
+interface GuardedJob extends NativeJob {
+  [GUARD]: Guard;
 }
 
 /** Makes `job`, which is one run's own object, end as described above. */
-export function guardFinish(job: NativeJob, ending: Ending): void {
-  const complete = job.moveToCompleted.bind(job);
-  const fail = job.moveToFailed.bind(job);
-
-  job.moveToCompleted = (...args) => finish(ending, () => complete(...args));
-  job.moveToFailed = async (error, token, fetchNext) => {
-    if (ending.control.givenUp) throw await givenUp(job, ending);
-    const stacktrace = [...(job.stacktrace ?? [])];
-    return finish(ending, () => {
-      job.stacktrace = [...stacktrace]; // a second try must not add the same trace again
-      return fail(error, token, fetchNext);
-    });
-  };
+export function guardFinish(job: NativeJob, { run, control, referee }: Ending): void {
+  const guarded = job as GuardedJob;
+  // oxlint-disable-next-line typescript/unbound-method -- called on the same job; bind() would cost every job two functions
+  guarded[GUARD] = { run, control, referee, complete: job.moveToCompleted, fail: job.moveToFailed };
+  guarded.moveToCompleted = moveToCompleted;
+  guarded.moveToFailed = moveToFailed;
 }
 
-async function finish<T>(ending: Ending, accept: () => Promise<T>): Promise<T> {
-  try {
-    return await accept();
-  } catch (error) {
-    const refused = FENCED.has(codeOf(error) ?? 0);
-    if (!refused) throw error;
-    if (codeOf(error) === CODE.unlocked && (await relocked(ending))) return accept();
-    ending.refused(error);
-    throw error;
-  }
+/* The same two functions for every job: what a job costs here, every job pays. */
+function moveToCompleted(this: NativeJob, ...args: unknown[]): Promise<unknown> {
+  const guard = (this as GuardedJob)[GUARD];
+  const accept = (): Promise<unknown> => guard.complete.apply(this, args);
+  return accept().catch((error: unknown) => settle(guard, error, accept));
+}
+
+async function moveToFailed(this: NativeJob, error: Error, token: string, fetchNext?: boolean): Promise<unknown> {
+  const guard = (this as GuardedJob)[GUARD];
+  if (guard.control.givenUp) throw await givenUp(guard);
+  const stacktrace = [...(this.stacktrace ?? [])];
+  const accept = (): Promise<unknown> => {
+    this.stacktrace = [...stacktrace]; // a second try must not add the same trace again
+    return guard.fail.call(this, error, token, fetchNext);
+  };
+  return accept().catch((refusal: unknown) => settle(guard, refusal, accept));
+}
+
+/* Tried once more when the lock was put back; otherwise the refusal stands. */
+async function settle(guard: Guard, error: unknown, accept: () => Promise<unknown>): Promise<unknown> {
+  if (!FENCED.has(codeOf(error) ?? 0)) throw error;
+  if (codeOf(error) === CODE.unlocked && (await relocked(guard))) return accept();
+  guard.referee.refused(guard.run, error);
+  throw error;
 }
 
 /* No answer is no refusal: an error that BullMQ takes for a lost connection makes it try the whole finish again. */
-async function relocked(ending: Ending): Promise<boolean> {
+async function relocked({ referee, run }: Guard): Promise<boolean> {
   try {
-    return await ending.relock();
+    return await referee.relock(run);
   } catch (cause) {
     const message = `The lock could not be put back, the finish is tried again: ${reasonOf(cause)}`;
     throw Object.assign(new Error(message, { cause }), { code: "ECONNREFUSED" });
@@ -63,13 +88,13 @@ async function relocked(ending: Ending): Promise<boolean> {
 const FENCED: ReadonlySet<number> = new Set([CODE.unlocked, CODE.mismatch, CODE.missing]);
 
 /* On a handover the job goes back here and now; a fenced run's job is already being recovered by others. */
-async function givenUp(job: NativeJob, ending: Ending): Promise<AssuranceError> {
-  const cause = ending.control.givenUp;
+async function givenUp({ control, referee, run }: Guard): Promise<AssuranceError> {
+  const cause = control.givenUp;
   const code = cause instanceof AssuranceError && cause.code === "ERR_HANDOVER" ? "ERR_HANDOVER" : "ERR_FENCED";
-  if (code === "ERR_HANDOVER") await ending.giveBack();
+  if (code === "ERR_HANDOVER") await referee.giveBack(run);
   return new AssuranceError(
     code,
-    `This run of job ${job.id ?? ""} was given up and is not recorded as failed: ${reasonOf(cause)}`,
+    `This run of job ${run.id} was given up and is not recorded as failed: ${reasonOf(cause)}`,
     { cause },
   );
 }

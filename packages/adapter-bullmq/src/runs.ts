@@ -35,14 +35,13 @@ export class Runs {
     return true;
   }
 
-  /** Keeps the run on the list for as long as `work` takes. */
-  async during<T>(run: Run, work: Promise<T>): Promise<T> {
+  /** On the list from now on; who opens a run closes it when `work` has ended. */
+  open(run: Run, work: Promise<unknown>): void {
     this.#open.set(run.id, { run, work });
-    try {
-      return await work;
-    } finally {
-      this.#open.delete(run.id);
-    }
+  }
+
+  close(run: Run): void {
+    if (this.of(run.id) === run) this.#open.delete(run.id);
   }
 
   /* A renewal that fails is no answer; one that fails at the end leaves the job to recovery instead of running it. */

@@ -26,12 +26,10 @@ export async function reportStarted(hook: WorkerHook, runs: Runs, { host, isTrac
     const found = await Promise.all(started.map(({ id, token }) => runOf(hook.queue, id, token)));
     for (const run of found) {
       if (run === undefined || !isTracked(run.name ?? "")) continue;
-      void runs
-        .during(
-          run,
-          host.run(run, (control) => untilEnded(hook, run, control)),
-        )
-        .catch(() => undefined);
+      const work = host.run(run, (control) => untilEnded(hook, run, control));
+      const close = (): void => runs.close(run);
+      runs.open(run, work);
+      work.then(close, close);
     }
   } catch (error) {
     host.warn(

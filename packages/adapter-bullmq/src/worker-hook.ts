@@ -7,6 +7,7 @@
 import { randomUUID } from "node:crypto";
 import type { AdapterHost, Run, RunControl } from "@assured-jobs/core";
 import { guardFinish } from "./finish.ts";
+import type { Referee } from "./finish.ts";
 import { toWait } from "./moves.ts";
 import type { NativeJob, NativeWorker, ProcessJob } from "./native.ts";
 import { reasonOf } from "./reason.ts";
@@ -31,11 +32,7 @@ export interface HookParts {
   readonly gone: (hook: WorkerHook) => void;
 }
 
-interface Execution {
-  readonly control: RunControl;
-  readonly host: AdapterHost;
-  readonly proceed: () => Promise<unknown>;
-}
+type Proceed = () => Promise<unknown>;
 
 export class WorkerHook {
   readonly worker: NativeWorker;
@@ -44,6 +41,11 @@ export class WorkerHook {
   readonly rules: StallRules;
   readonly #parts: HookParts;
   readonly #formerIds = new Set<string>();
+  readonly #referee: Referee = {
+    relock: (run) => this.queue.relock(run, this.rules.lockDuration),
+    giveBack: ({ id, proof }) => this.#giveBack(id, proof),
+    refused: (run, error) => this.#host?.lost(run, reasonOf(error)),
+  };
   #host: AdapterHost | undefined;
   #unpatch: (() => void) | undefined;
   #inFlight = 0;
@@ -155,42 +157,58 @@ export class WorkerHook {
     this.#unpatch = undefined;
   }
 
-  async #process(job: NativeJob, token: string, proceed: () => Promise<unknown>): Promise<unknown> {
+  /* Waits for nothing on the usual way, and puts no promise around BullMQ's own: what this costs, every job pays. */
+  #process(job: NativeJob, token: string, proceed: Proceed): Promise<unknown> {
     this.#inFlight++;
-    try {
-      return await this.#admit(job, token, proceed);
-    } finally {
-      this.#inFlight--;
-      this.#endWhenIdle();
-    }
+    const run = this.#runOf(job, token);
+    const work = this.#admit(job, token, { run, proceed });
+    const end = (): void => this.#end(run);
+    work.then(end, end);
+    return work;
   }
 
-  /* Waits for nothing on the usual way: what this costs, it costs every job. */
-  #admit(job: NativeJob, token: string, proceed: () => Promise<unknown>): Promise<unknown> {
+  #end(run: Run | undefined): void {
+    if (run !== undefined) this.#parts.runs.close(run);
+    this.#inFlight--;
+    this.#endWhenIdle();
+  }
+
+  /* Undefined when it is not ours to track. */
+  #runOf(job: NativeJob, token: string): Run | undefined {
+    if (this.#host === undefined || job.id === undefined || !this.#parts.isTracked(job.name)) return undefined;
+    return { queue: this.queue.key, id: job.id, run: job.attemptsStarted, name: job.name, proof: token };
+  }
+
+  #admit(
+    job: NativeJob,
+    token: string,
+    { run, proceed }: { run: Run | undefined; proceed: Proceed },
+  ): Promise<unknown> {
     if (this.#isUnwelcome(token)) return this.#sendBack(job, token);
-    const host = this.#host;
-    if (host === undefined || job.id === undefined || !this.#parts.isTracked(job.name)) return proceed();
-
-    const { runs } = this.#parts;
-    const run = { queue: this.queue.key, id: job.id, run: job.attemptsStarted, name: job.name, proof: token };
-    const execute = (control: RunControl): Promise<unknown> => this.#execute(job, run, { control, host, proceed });
-    const start = (): Promise<unknown> => runs.during(run, host.run(run, execute));
-    return runs.of(run.id) === undefined ? start() : this.#startInTurn(job, run, start);
+    if (run === undefined) return proceed();
+    return this.#parts.runs.of(run.id) === undefined
+      ? this.#start(job, run, proceed)
+      : this.#startInTurn(job, run, proceed);
   }
 
-  async #startInTurn(job: NativeJob, run: Run, start: () => Promise<unknown>): Promise<unknown> {
+  #start(job: NativeJob, run: Run, proceed: Proceed): Promise<unknown> {
+    if (this.#host === undefined) return proceed(); // detached while it waited for its turn
+    const work = this.#host.run(run, (control) => this.#execute(job, { run, control, proceed }));
+    this.#parts.runs.open(run, work);
+    return work;
+  }
+
+  async #startInTurn(job: NativeJob, run: Run, proceed: Proceed): Promise<unknown> {
     if (!(await this.#parts.runs.turn(run, this.rules.lockDuration))) return undefined; // given away meanwhile
-    return this.#isUnwelcome(run.proof) ? this.#sendBack(job, run.proof) : start();
+    return this.#isUnwelcome(run.proof) ? this.#sendBack(job, run.proof) : this.#start(job, run, proceed);
   }
 
-  #execute(job: NativeJob, run: Run, { control, host, proceed }: Execution): Promise<unknown> {
+  #execute(
+    job: NativeJob,
+    { run, control, proceed }: { run: Run; control: RunControl; proceed: Proceed },
+  ): Promise<unknown> {
     if (control.givenUp) return this.#sendBack(job, run.proof);
-    guardFinish(job, {
-      control,
-      relock: () => this.queue.relock(run, this.rules.lockDuration),
-      giveBack: () => this.#giveBack(run.id, run.proof),
-      refused: (error) => host.lost(run, reasonOf(error)),
-    });
+    guardFinish(job, { run, control, referee: this.#referee });
     control.onGivenUp((reason) => this.cancel(run, reason));
     return proceed();
   }

@@ -506,9 +506,9 @@ describe.each(versions)("workers of $label", (bull) => {
 
 const processJobOf = (worker: Worker): unknown => Reflect.get(worker, "processJob");
 
-/* A worker that has nothing to do waits inside Redis. */
+/* A worker that has nothing to do waits inside Redis: blocked (b), as the same command was before it got an answer. */
 const isFetching = async (scene: Scene): Promise<boolean> =>
-  String(await scene.redis.client("LIST")).includes("cmd=bzpopmin");
+  /flags=\S*b.* cmd=bzpopmin/.test(String(await scene.redis.client("LIST")));
 
 test("a finish for which the lock could not be put back for lack of an answer is not a failure: it is tried again", async () => {
   const unlocked = Object.assign(new Error("Missing lock"), { code: -2 });
@@ -524,10 +524,13 @@ test("a finish for which the lock could not be put back for lack of an answer is
     remove: async () => {},
   };
   guardFinish(job, {
+    run: { queue: "q", id: "1", run: 1, proof: "" },
     control: controlOf(new AbortController().signal),
-    relock: () => Promise.reject(new Error("no answer")),
-    giveBack: async () => {},
-    refused: (error) => refusals.push(error),
+    referee: {
+      relock: () => Promise.reject(new Error("no answer")),
+      giveBack: async () => {},
+      refused: (_run, error) => refusals.push(error),
+    },
   });
   await expect(job.moveToCompleted()).rejects.toMatchObject({ code: "ECONNREFUSED" });
   expect(refusals).toEqual([]);

@@ -1,7 +1,7 @@
 export { createAssurance } from "./assurance.ts";
 export type { Assurance, InstanceInfo, StartOptions } from "./assurance.ts";
 export { currentJob } from "./runs.ts";
-export type { CurrentJob } from "./runs.ts";
+export type { CurrentJob } from "./live-run.ts";
 export { AssuranceError } from "./errors.ts";
 export type { AssuranceErrorCode } from "./errors.ts";
 export { redisStore } from "./redis/store.ts";

@@ -1,20 +1,39 @@
 /* One run that goes on here, and whether it still may.
  *
- * Almost every run ends without ever being given up, and many are shorter than it takes to make an AbortSignal, so the
- * signal is made when somebody asks for it.
+ * Almost every run ends without ever being given up, and many are shorter than it takes to make an AbortSignal, so
+ * nothing is made here before somebody asks for it: what a run costs, every job pays.
  */
 import type { Run, RunControl } from "./adapter.ts";
 
-export class LiveRun implements RunControl {
+/** What a handler can learn about its own run. */
+export interface CurrentJob {
+  /** Aborted when the run was given away, or must be handed over: stop, nothing you write counts any more. */
+  readonly signal: AbortSignal;
+  /**
+   * Number of this run of the job, given by the queue: it only grows, so a store of yours can refuse an older one.
+   * It starts again when an id is used for a new job.
+   */
+  readonly fencingToken: number;
+  /** How often a process died while it ran this job, inside the recovery window. Asks the store. */
+  recoveries(): Promise<number>;
+}
+
+export type CountRecoveries = (queue: string, id: string) => Promise<number>;
+
+type GivenUpListener = (reason: Error) => void;
+
+export class LiveRun implements RunControl, CurrentJob {
   readonly run: Run;
   /** Wall clock, ms. */
   readonly startedAt: number = Date.now();
+  readonly #countRecoveries: CountRecoveries;
   #givenUp: Error | undefined;
-  #listeners: ((reason: Error) => void)[] | undefined;
+  #listeners: GivenUpListener[] | undefined;
   #abort: AbortController | undefined;
 
-  constructor(run: Run) {
+  constructor(run: Run, countRecoveries: CountRecoveries) {
     this.run = run;
+    this.#countRecoveries = countRecoveries;
   }
 
   get givenUp(): Error | undefined {
@@ -27,10 +46,17 @@ export class LiveRun implements RunControl {
     return this.#abort.signal;
   }
 
-  onGivenUp(listener: (reason: Error) => void): void {
+  get fencingToken(): number {
+    return this.run.run;
+  }
+
+  recoveries(): Promise<number> {
+    return this.#countRecoveries(this.run.queue, this.run.id);
+  }
+
+  onGivenUp(listener: GivenUpListener): void {
     if (this.#givenUp) return listener(this.#givenUp);
-    this.#listeners ??= [];
-    this.#listeners.push(listener);
+    (this.#listeners ??= []).push(listener);
   }
 
   /** Only the first reason counts. */

@@ -21,6 +21,7 @@ import type { StopReport } from "./handover.ts";
 import { healthOf } from "./health.ts";
 import type { HealthReport } from "./health.ts";
 import type { Incarnation } from "./instance.ts";
+import type { CountRecoveries } from "./live-run.ts";
 import { Liveness } from "./liveness.ts";
 import { Loop } from "./loop.ts";
 import { Membership } from "./membership.ts";
@@ -62,7 +63,7 @@ export class LocalAssurance implements Assurance {
     this.#settings = settings;
     this.#adapters = adapters;
     this.#store = store;
-    this.#runs = new Runs((queue, id) => store.casebook.deaths(queue, id, settings.recoveryWindow));
+    this.#runs = new Runs({ known: settings.currentJob, countRecoveries: this.#countRecoveries });
     const claims = new Claims(this.#runs, store.ledger);
     this.#membership = new Membership({
       store,
@@ -204,11 +205,14 @@ export class LocalAssurance implements Assurance {
     }
   }
 
+  readonly #countRecoveries: CountRecoveries = (queue, id) =>
+    this.#store.casebook.deaths(queue, id, this.#settings.recoveryWindow);
+
   #hostFor(): AdapterHost {
     return {
-      run: async (run, execute) => {
-        if (!this.#admitted.isOpen) await this.#admitted.opened;
-        return this.#runs.execute(run, execute);
+      run: (run, execute) => {
+        if (this.#admitted.isOpen) return this.#runs.execute(run, execute);
+        return this.#admitted.opened.then(() => this.#runs.execute(run, execute));
       },
       lost: (run, reason) => {
         this.#events.emit("run.fenced", { queue: run.queue, id: run.id, run: run.run, reason });

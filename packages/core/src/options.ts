@@ -45,6 +45,11 @@ export interface AssuranceOptions {
   readonly stopTimeout?: number | undefined;
   /** True: on SIGTERM and SIGINT stop() and exit. Default false. */
   readonly signals?: boolean | undefined;
+  /**
+   * False: currentJob() answers undefined, and each job costs less: on Node below 24, to know the job at every moment
+   * costs some microseconds in each promise that a handler makes. Default true.
+   */
+  readonly currentJob?: boolean | undefined;
 }
 
 /** Options as the rest of core reads them: nothing is optional, nothing is wrong. */
@@ -65,6 +70,7 @@ export interface Settings {
   readonly recoveryWindow: number;
   readonly stopTimeout: number;
   readonly signals: boolean;
+  readonly currentJob: boolean;
 }
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -100,7 +106,17 @@ const NUMBERS = {
 
 type NumberName = keyof typeof NUMBERS;
 
-const OTHERS = new Set(["adapters", "store", "plugins", "role", "name", "namespace", "autoRecovery", "signals"]);
+const OTHERS = new Set([
+  "adapters",
+  "store",
+  "plugins",
+  "role",
+  "name",
+  "namespace",
+  "autoRecovery",
+  "signals",
+  "currentJob",
+]);
 
 /** @throws AssuranceError ERR_OPTION: option, expected, got. */
 export function readSettings(options: AssuranceOptions, env: Env = process.env): Settings {
@@ -117,6 +133,7 @@ export function readSettings(options: AssuranceOptions, env: Env = process.env):
     name: readName(options.name, env),
     autoRecovery: readBoolean("autoRecovery", options.autoRecovery, env["ASSURED_JOBS_AUTO_RECOVERY"], true),
     signals: readBoolean("signals", options.signals, undefined, false),
+    currentJob: readBoolean("currentJob", options.currentJob, undefined, true),
   };
   if (settings.heartbeatTtl < 2 * settings.heartbeatInterval) {
     throw wrong(

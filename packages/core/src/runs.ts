@@ -7,25 +7,13 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import type { Run, RunControl } from "./adapter.ts";
 import type { AssuranceError } from "./errors.ts";
 import { LiveRun } from "./live-run.ts";
-
-/** What a handler can learn about its own run. */
-export interface CurrentJob {
-  /** Aborted when the run was given away, or must be handed over: stop, nothing you write counts any more. */
-  readonly signal: AbortSignal;
-  /**
-   * Number of this run of the job, given by the queue: it only grows, so a store of yours can refuse an older one.
-   * It starts again when an id is used for a new job.
-   */
-  readonly fencingToken: number;
-  /** How often a process died while it ran this job, inside the recovery window. Asks the store. */
-  recoveries(): Promise<number>;
-}
+import type { CountRecoveries, CurrentJob } from "./live-run.ts";
 
 const current = new AsyncLocalStorage<CurrentJob>();
 
 /**
  * The run that this code is part of. Undefined outside of one: in un-tracked jobs, in sandboxed processors (they are
- * other processes), and in programs that fetch by hand.
+ * other processes), in programs that fetch by hand, and with the option `currentJob: false`.
  */
 export function currentJob(): CurrentJob | undefined {
   return current.getStore();
@@ -34,15 +22,19 @@ export function currentJob(): CurrentJob | undefined {
 /** A timer of Node that is set for longer than this, ms, fires at once. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
-type CountRecoveries = (queue: string, id: string) => Promise<number>;
+export interface RunsParts {
+  readonly countRecoveries: CountRecoveries;
+  /** Whether currentJob() is to work in them. */
+  readonly known: boolean;
+}
 
 export class Runs {
   readonly #live = new Set<LiveRun>();
-  readonly #recoveries: CountRecoveries;
+  readonly #parts: RunsParts;
   #idle: (() => void)[] = [];
 
-  constructor(recoveries: CountRecoveries) {
-    this.#recoveries = recoveries;
+  constructor(parts: RunsParts) {
+    this.#parts = parts;
   }
 
   get size(): number {
@@ -53,15 +45,14 @@ export class Runs {
     return [...this.#live];
   }
 
-  async execute<T>(run: Run, body: (control: RunControl) => Promise<T>): Promise<T> {
-    const live = new LiveRun(run);
+  /* One side branch notes the end, and the work itself is what goes back: no promise is put around it. */
+  execute<T>(run: Run, body: (control: RunControl) => Promise<T>): Promise<T> {
+    const live = new LiveRun(run, this.#parts.countRecoveries);
     this.#live.add(live);
-    try {
-      return await current.run(new Described(live, this.#recoveries), () => body(live));
-    } finally {
-      this.#live.delete(live);
-      if (this.#live.size === 0) this.#tellIdle();
-    }
+    const work = this.#parts.known ? current.run(live, begin, body, live) : begin(body, live);
+    const end = (): void => this.#end(live);
+    work.then(end, end);
+    return work;
   }
 
   /** Gives one run up, with the proof as the reason. */
@@ -85,32 +76,20 @@ export class Runs {
     return Promise.race([ended, late]).finally(() => clearTimeout(timer));
   }
 
-  #tellIdle(): void {
+  #end(live: LiveRun): void {
+    this.#live.delete(live);
+    if (this.#live.size > 0) return;
     const waiting = this.#idle;
     this.#idle = [];
     for (const tell of waiting) tell();
   }
 }
 
-/* A class, so that the signal is a getter and no run pays for one that nobody reads. */
-class Described implements CurrentJob {
-  readonly #live: LiveRun;
-  readonly #recoveries: CountRecoveries;
-
-  constructor(live: LiveRun, recoveries: CountRecoveries) {
-    this.#live = live;
-    this.#recoveries = recoveries;
-  }
-
-  get signal(): AbortSignal {
-    return this.#live.signal;
-  }
-
-  get fencingToken(): number {
-    return this.#live.run.run;
-  }
-
-  recoveries(): Promise<number> {
-    return this.#recoveries(this.#live.run.queue, this.#live.run.id);
+/* A body that throws before it returns a promise has failed like any other. */
+function begin<T>(body: (control: RunControl) => Promise<T>, live: LiveRun): Promise<T> {
+  try {
+    return body(live);
+  } catch (error) {
+    return Promise.reject(error);
   }
 }

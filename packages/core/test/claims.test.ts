@@ -35,7 +35,7 @@ describe("claims", () => {
         return failures-- > 0 ? Promise.reject(new Error("no answer")) : store.ledger.claim(...args);
       },
     });
-    const runs = new Runs(async () => 0);
+    const runs = new Runs({ known: true, countRecoveries: async () => 0 });
     const claims = new Claims(runs, ledger);
     return {
       claims,

@@ -1,7 +1,7 @@
 import { describe, expect, test, vi } from "vitest";
 import type { AssuranceError } from "../src/errors.ts";
 import { currentJob } from "../src/runs.ts";
-import type { CurrentJob } from "../src/runs.ts";
+import type { CurrentJob } from "../src/live-run.ts";
 import { defer, forever, openFleet, until, untilAborted } from "./support/fleet.ts";
 import type { Fleet, Process } from "./support/fleet.ts";
 
@@ -143,6 +143,35 @@ describe("a process that was declared dead but lives", () => {
     expect(process.told).not.toContain("instance.reborn");
     expect(process.pulse.present).toBe(false);
   });
+
+  test("that is told to leave in the middle of its rebirth fetches nothing after its handover", async () => {
+    const fleet = openFleet();
+    const [resuming, go] = [defer(), defer()];
+    const process = await fleet.start({ handler: untilAborted });
+    const { adapter } = process;
+    const steps: string[] = [];
+    const resume = adapter.resume.bind(adapter);
+    const pause = adapter.pause.bind(adapter);
+    vi.spyOn(adapter, "resume").mockImplementation(async (options) => {
+      resuming.resolve();
+      await go.promise;
+      await resume(options);
+      steps.push("resumed");
+    });
+    vi.spyOn(adapter, "pause").mockImplementation(() => {
+      steps.push("paused");
+      return pause();
+    });
+    await declareDead(fleet, process);
+    await resuming.promise;
+    const stopped = process.assurance.stop({ timeout: 0 });
+    await until(() => process.assurance.instance.phase !== "member");
+    await new Promise((resolve) => setTimeout(resolve, 50)); // long enough for a handover that does not wait
+    go.resolve();
+    await stopped;
+    await until(() => steps.includes("resumed"));
+    expect(steps).toEqual(["paused", "resumed", "paused"]);
+  });
 });
 
 describe("currentJob()", () => {
@@ -168,6 +197,23 @@ describe("currentJob()", () => {
     for (const [id, job] of seen) expect(job?.signal).toBe(signals.get(id));
     expect(new Set([...seen.values()].map((job) => job?.signal)).size).toBe(3);
     expect(currentJob()).toBeUndefined();
+  });
+
+  test("answers undefined, and runs are given up all the same, where it was switched off", async () => {
+    const fleet = openFleet();
+    const { queue } = fleet;
+    const seen: (CurrentJob | undefined)[] = [];
+    const process = await fleet.start({
+      currentJob: false,
+      handler: async (job, signal) => {
+        seen.push(currentJob());
+        return untilAborted(job, signal);
+      },
+    });
+    queue.add("x", { id: "1" });
+    await until(() => seen.length === 1);
+    expect(await process.assurance.stop({ timeout: 0 })).toMatchObject({ handedOver: 1 });
+    expect(seen).toEqual([undefined]);
   });
 
   test("tells the number of this run, which only grows, and how often a process died of the job", async () => {

@@ -184,7 +184,7 @@ describe("the others", () => {
 
   test("an option that nobody knows is refused, with those there are", () => {
     const message = refusal(() => read({ heartbeat: 15 }));
-    expect(message).toMatch(/^heartbeat: expected one of .*heartbeatInterval.*adapters.*signals, got "heartbeat"$/);
+    expect(message).toMatch(/^heartbeat: expected one of .*heartbeatInterval.*adapters.*signals.*, got "heartbeat"$/);
   });
 
   test("the environment of the process is read when an assurance is made", () => {
