@@ -18,6 +18,7 @@ const commands = {
   format: { run: () => tool("oxfmt") },
   lint: { build: true, run: lint },
   pnpm: { run: (args) => loudly("pnpm", args), unlocked: true },
+  storm: { redis: true, build: true, run: (args) => start("tools/storm", args) },
   test: { redis: true, build: true, run: (args) => tool("vitest", "run", ...args) },
 };
 

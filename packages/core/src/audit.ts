@@ -63,7 +63,7 @@ export class Auditor {
     for await (const job of this.#all<Quarantined>((page) => this.#store.ledger.quarantined({ ...page, queue }))) {
       const state = await adapter.state(queue, job.id);
       if (state === "failed") continue;
-      if (repair) await this.#store.ledger.unquarantine(queue, job.id);
+      if (repair) await this.#store.ledger.unquarantine(queue, job.id, job.run);
       findings.push({
         kind: "quarantine.stray",
         queue,

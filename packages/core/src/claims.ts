@@ -23,7 +23,7 @@ export class Claims {
   /** Brings the store up to date; rejects when it cannot be reached, and the next call makes up for it. */
   async sync(incarnation: Incarnation): Promise<void> {
     const live = new Set(this.#runs.all);
-    const add = [...live].filter((one) => !this.#written.has(one) && Date.now() - one.startedAt >= WORTH_A_CLAIM);
+    const add = [...live].filter((one) => !this.#written.has(one) && performance.now() - one.began >= WORTH_A_CLAIM);
     // A job that runs here again keeps its claim, which is the new run's as soon as that lasts; it goes after that run.
     const again = new Set([...live].map(jobOf));
     const ended = [...this.#written].filter(([one]) => !live.has(one) && !again.has(jobOf(one)));
@@ -43,11 +43,11 @@ export class Claims {
 
 const jobOf = ({ run }: LiveRun): string => JSON.stringify([run.queue, run.id]);
 
-const claimOf = ({ run, startedAt }: LiveRun): Claim => ({
+const claimOf = ({ run, began }: LiveRun): Claim => ({
   queue: run.queue,
   id: run.id,
   run: run.run,
   ...(run.name === undefined ? {} : { name: run.name }),
   proof: run.proof,
-  since: startedAt,
+  since: Math.round(Date.now() - (performance.now() - began)),
 });

@@ -5,15 +5,15 @@
  */
 import { isComplete } from "./crash-budget.ts";
 import type { Incarnation } from "./instance.ts";
-import type { Casebook, Company, Death } from "./store.ts";
+import type { Company, Death, Store } from "./store.ts";
 
 export class Companies {
-  readonly #casebook: Casebook;
+  readonly #store: Store;
   /** What was told already, by queue: those who are listed as dead, and no others. */
   readonly #surveyed = new Map<string, ReadonlySet<Incarnation>>();
 
-  constructor(casebook: Casebook) {
-    this.#casebook = casebook;
+  constructor(store: Store) {
+    this.#store = store;
   }
 
   /** Cases are open for all that `dead` held in the queue. */
@@ -21,7 +21,7 @@ export class Companies {
     const former = this.#surveyed.get(queue);
     const all = dead.map(({ registration }) => registration.incarnation);
     const fresh = all.filter((incarnation) => !former?.has(incarnation));
-    await Promise.all(fresh.map((incarnation) => this.#casebook.survey(queue, incarnation)));
+    await Promise.all(fresh.map((incarnation) => this.#store.casebook.survey(queue, incarnation)));
     this.#surveyed.set(queue, new Set(all));
   }
 
@@ -31,13 +31,26 @@ export class Companies {
     dead: readonly Death[],
     now: number,
   ): Promise<ReadonlyMap<Incarnation, Company | "unknown">> {
+    const deaths = await this.#withNewer([...new Set(holders)], dead);
     const known = await Promise.all(
-      [...new Set(holders)].map(async (holder) => {
-        const company = await this.#casebook.company(holder);
-        const death = dead.find(({ registration }) => registration.incarnation === holder);
+      deaths.map(async ([holder, death]) => {
+        const company = await this.#store.casebook.company(holder);
         return [holder, !death || isComplete(company, death, now) ? company : "unknown"] as const;
       }),
     );
     return new Map(known);
+  }
+
+  /* Who opened a case may know of a death that came after our list was read. One that is not in a newer list either was
+   * forgotten, and nothing of it is looked for any more. */
+  async #withNewer(
+    holders: readonly Incarnation[],
+    dead: readonly Death[],
+  ): Promise<(readonly [Incarnation, Death | undefined])[]> {
+    const find = (all: readonly Death[], holder: Incarnation): Death | undefined =>
+      all.find(({ registration }) => registration.incarnation === holder);
+    const isListed = holders.every((holder) => find(dead, holder) !== undefined);
+    const all = isListed ? dead : await this.#store.roster.dead();
+    return holders.map((holder) => [holder, find(all, holder) ?? find(dead, holder)]);
   }
 }

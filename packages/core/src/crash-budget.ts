@@ -19,7 +19,8 @@ export interface ChargedCase extends Case {
 }
 
 const LEAST_DELAY = 1_000;
-const MOST_DELAY = 30_000;
+/** The longest that a suspect is put off, ms. */
+export const MOST_DELAY = 30_000;
 /** A parked suspect becomes due by itself after this long, should nobody be left to let it out. */
 export const PARKED_FOR = 300_000;
 /** Observed time after a death within which the other queues of its process are waited for, ms. */

@@ -28,3 +28,7 @@ export class AssuranceError extends Error {
 export function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/** The store cannot be used now, and may be again later. */
+export const isPassing = (error: unknown): boolean =>
+  error instanceof AssuranceError && error.code === "ERR_STORE_UNREACHABLE";

@@ -9,6 +9,7 @@ import { AssuranceError } from "./errors.ts";
 import type { Events } from "./events.ts";
 import type { Incarnation } from "./instance.ts";
 import type { LiveRun } from "./live-run.ts";
+import { within } from "./patience.ts";
 import type { Runs } from "./runs.ts";
 import type { Ledger } from "./store.ts";
 
@@ -24,6 +25,8 @@ export interface StopReport {
 
 /** After its signal was aborted, a handler gets this long to end by itself, ms. */
 const LAST_WORDS = 500;
+/** A queue or store that does not answer is waited for so long, ms. What was sent may still happen: each move compares. */
+const MOVE_PATIENCE = 2_000;
 
 export interface HandoverParts {
   readonly adapters: readonly QueueAdapter[];
@@ -62,8 +65,8 @@ async function endOf(
   const orphan = { ...run, holder };
   try {
     if (!adapter) return goesOn ? "left" : "finished";
-    if (goesOn) await adapter.requeue(orphan, { delay: 0 });
-    if (!isBack(await adapter.state(run.queue, run.id))) return "finished";
+    if (goesOn) await within(MOVE_PATIENCE, adapter.requeue(orphan, { delay: 0 }));
+    if (!isBack(await within(MOVE_PATIENCE, adapter.state(run.queue, run.id)))) return "finished";
     events.emit("orphan.recovered", { orphan, deaths: 0, delay: 0 });
     const recorded = ledger.record("recoveries", {
       type: "orphan.recovered",
@@ -74,7 +77,7 @@ async function endOf(
       evidence: "handed over by its own process",
       detail: "not charged",
     });
-    await recorded.catch((error: unknown) => events.failed("recording a handover", error)); // it is back all the same
+    await within(MOVE_PATIENCE, recorded).catch((error: unknown) => events.failed("recording a handover", error)); // it is back all the same
     return "handed over";
   } catch (error) {
     events.emit("orphan.failed", { orphan, error });

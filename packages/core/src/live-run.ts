@@ -24,8 +24,8 @@ type GivenUpListener = (reason: Error) => void;
 
 export class LiveRun implements RunControl, CurrentJob {
   readonly run: Run;
-  /** Wall clock, ms. */
-  readonly startedAt: number = Date.now();
+  /** performance.now(): a wall clock may be set while the run goes on. */
+  readonly began: number = performance.now();
   readonly #countRecoveries: CountRecoveries;
   #givenUp: Error | undefined;
   #listeners: GivenUpListener[] | undefined;

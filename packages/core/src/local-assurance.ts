@@ -12,7 +12,7 @@ import type { ActionRequest } from "./actions.ts";
 import { Auditor } from "./audit.ts";
 import type { AuditOptions, AuditReport } from "./audit.ts";
 import { Claims } from "./claims.ts";
-import { AssuranceError, reasonOf } from "./errors.ts";
+import { AssuranceError, isPassing, reasonOf } from "./errors.ts";
 import { Events } from "./events.ts";
 import type { EventName, Listener } from "./events.ts";
 import { Gate } from "./gate.ts";
@@ -26,6 +26,7 @@ import { Liveness } from "./liveness.ts";
 import { Loop } from "./loop.ts";
 import { Membership } from "./membership.ts";
 import type { Settings } from "./options.ts";
+import { within } from "./patience.ts";
 import type { Plugin } from "./plugin.ts";
 import { Recoverer } from "./recoverer.ts";
 import { Recovery } from "./recovery.ts";
@@ -37,6 +38,8 @@ import type { Store } from "./store.ts";
 
 const RETRY = 1_000;
 const CLAIM_INTERVAL = 500;
+/** A step of leaving that needs the store waits no longer for it, ms. */
+const STEP_PATIENCE = 2_000;
 
 export class LocalAssurance implements Assurance {
   readonly snapshot: Snapshot;
@@ -153,7 +156,7 @@ export class LocalAssurance implements Assurance {
     if (this.#settings.role === "observer") return void (await this.#open(required));
     try {
       await Promise.all(this.#adapters.map((adapter) => adapter.attach(this.#hostFor())));
-      await this.#membership.join(await this.#open(required));
+      await this.#membership.join(await this.#open(required), required);
     } catch (error) {
       await Promise.all(this.#adapters.map((adapter) => adapter.detach()));
       throw error;
@@ -182,8 +185,7 @@ export class LocalAssurance implements Assurance {
       this.#membership.noteStore(true);
       return true;
     } catch (error) {
-      const passing = error instanceof AssuranceError && error.code === "ERR_STORE_UNREACHABLE";
-      if (required || !passing) throw error;
+      if (required || !isPassing(error)) throw error;
       this.#membership.noteStore(false, reasonOf(error));
       void this.#reopen();
       return false;
@@ -199,8 +201,7 @@ export class LocalAssurance implements Assurance {
         if (this.#settings.role === "observer") this.#membership.noteStore(true);
         return;
       } catch (error) {
-        if (!(error instanceof AssuranceError) || error.code !== "ERR_STORE_UNREACHABLE")
-          return this.#events.failed("opening the store", error);
+        if (!isPassing(error)) return this.#events.failed("opening the store", error);
       }
     }
   }
@@ -253,11 +254,12 @@ export class LocalAssurance implements Assurance {
 
   async #leave(timeout: number): Promise<StopReport> {
     const before = this.#runs.size;
-    await this.#recovery.stop();
-    await this.#liveness.stop();
-    await this.#claiming.stop();
-    await this.#quietly("giving duties up", () => this.#liveness.yieldDuties());
-    await this.#quietly("retiring", () => this.#membership.leave());
+    await Promise.all([
+      this.#quietly("ending passes", () => this.#recovery.stop()),
+      this.#quietly("ending claims", () => this.#claiming.stop()),
+      this.#quietly("giving duties up", () => this.#liveness.stop().then(() => this.#liveness.yieldDuties())),
+      this.#quietly("retiring", () => this.#membership.leave()),
+    ]);
     const { ledger } = this.#store;
     const parts = { adapters: this.#adapters, runs: this.#runs, events: this.#events, ledger, before };
     const report = await handOver(parts, this.#membership.incarnation, timeout);
@@ -265,10 +267,10 @@ export class LocalAssurance implements Assurance {
     return report;
   }
 
-  /* Leaving goes on whatever fails: the others will find what is left. */
-  async #quietly(during: string, step: () => Promise<void>): Promise<void> {
+  /* Leaving goes on whatever fails, or does not end: the others will find what is left. */
+  async #quietly(during: string, step: () => Promise<unknown>): Promise<void> {
     try {
-      await step();
+      await within(STEP_PATIENCE, step());
     } catch (error) {
       this.#events.failed(during, error);
     }

@@ -7,7 +7,7 @@
 import { hostname } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import type { QueueAdapter } from "./adapter.ts";
-import { AssuranceError } from "./errors.ts";
+import { AssuranceError, isPassing, reasonOf } from "./errors.ts";
 import type { Events } from "./events.ts";
 import { newIncarnation, PROTOCOL } from "./instance.ts";
 import type { Incarnation, Registration } from "./instance.ts";
@@ -65,10 +65,19 @@ export class Membership {
     return this.#storeUp ?? false;
   }
 
-  /** Registers and starts to beat. Resolves when the store knows us, or, with `wait` false, at once. */
-  async join(wait: boolean): Promise<void> {
+  /**
+   * Starts to beat. Resolves when the store knows us, or, with `wait` false, at once. A store that goes away meanwhile
+   * is waited for no longer, unless it is `required`: the pulse goes on trying to register.
+   */
+  async join(wait: boolean, required: boolean): Promise<void> {
     this.#phase = "member";
-    await this.#enter(this.#registration(), wait);
+    await this.#beat(this.#registration());
+    try {
+      if (wait) await this.#introduce();
+    } catch (error) {
+      if (required || !isPassing(error)) return await this.#turnBack(error);
+      this.noteStore(false, reasonOf(error));
+    }
     this.#parts.events.emit("instance.started", { incarnation: this.#incarnation, name: this.#parts.settings.name });
   }
 
@@ -99,19 +108,28 @@ export class Membership {
     this.#parts.events.emit("instance.retired", { incarnation: this.#incarnation });
   }
 
-  async #enter(registration: Registration, wait: boolean): Promise<void> {
+  async #beat(registration: Registration): Promise<void> {
+    this.#pulse = await this.#parts.store.pulse(registration, this.#listener(registration.incarnation));
+  }
+
+  /* Also by the main loop, which hears what is wrong. The pulse comes first: a loop that is blocked now dies of nothing. */
+  async #introduce(): Promise<void> {
     const { store, events, settings } = this.#parts;
-    if (wait) {
-      const { siblings } = await store.roster.register(registration);
-      this.noteStore(true);
-      if (siblings.length > 0) {
-        events.warn(
-          `Another live process has the name ${JSON.stringify(settings.name)} (${siblings.join(", ")}). Both are safe, but give each its own name (option name or ASSURED_JOBS_INSTANCE_ID) so that a restart is recognised at once.`,
-        );
-      }
+    const { siblings } = await store.roster.register(this.#registration());
+    this.noteStore(true);
+    if (siblings.length > 0) {
+      events.warn(
+        `Another live process has the name ${JSON.stringify(settings.name)} (${siblings.join(", ")}). Both are safe, but give each its own name (option name or ASSURED_JOBS_INSTANCE_ID) so that a restart is recognised at once.`,
+      );
     }
-    this.#pulse = await store.pulse(registration, this.#listener(registration.incarnation));
-    if (wait) await Promise.race([this.#pulse.ready, delay(PULSE_PATIENCE, undefined, { ref: false })]);
+    await Promise.race([this.#pulse?.ready, delay(PULSE_PATIENCE, undefined, { ref: false })]);
+    void this.changed(); // a holder id that came meanwhile must not be lost to our own registration
+  }
+
+  async #turnBack(error: unknown): Promise<never> {
+    this.#phase = "new";
+    await this.#pulse?.stop();
+    throw error;
   }
 
   #listener(incarnation: Incarnation): PulseListener {
@@ -169,7 +187,7 @@ export class Membership {
     this.#incarnation = newIncarnation(settings.name);
     claims.forget();
     this.#phase = "member";
-    await this.#enter({ ...this.#registration(), holders: {} }, false);
+    await this.#beat({ ...this.#registration(), holders: {} });
     if (!this.#isIn("member")) return this.#pulse?.stop();
     for (const adapter of adapters) {
       if (!this.#isIn("member")) return;

@@ -8,13 +8,13 @@
  */
 import type { DeadHolder, QueueAdapter, RequeueOutcome } from "./adapter.ts";
 import { Companies } from "./companies.ts";
-import { delayOf, isSpent, judge, PARKED_FOR } from "./crash-budget.ts";
+import { delayOf, isSpent, judge, MOST_DELAY, PARKED_FOR } from "./crash-budget.ts";
 import type { ChargedCase, Verdict } from "./crash-budget.ts";
 import type { Events } from "./events.ts";
 import { eventOf } from "./events.ts";
 import type { Settings } from "./options.ts";
 import type { Plugin } from "./plugin.ts";
-import type { Case, Death, Orphan, Outcome, Settlement, Store } from "./store.ts";
+import type { Case, Death, Orphan, Outcome, Settlement, Store, SuspectJob } from "./store.ts";
 
 /** What one pass over one queue did. */
 export interface PassReport {
@@ -55,10 +55,12 @@ export interface RecovererParts {
 export class Recoverer {
   readonly #parts: RecovererParts;
   readonly #companies: Companies;
+  /** When the suspect of each queue that was put off is due, by performance.now(). */
+  readonly #due = new Map<string, { readonly id: string; readonly at: number }>();
 
   constructor(parts: RecovererParts) {
     this.#parts = parts;
-    this.#companies = new Companies(parts.store.casebook);
+    this.#companies = new Companies(parts.store);
   }
 
   /** One pass. Rejects when queue or store cannot be read. */
@@ -158,6 +160,8 @@ export class Recoverer {
       delay = isOut ? delayOf(deaths) : PARKED_FOR;
     }
     const outcome = outcomeOf(await adapter.requeue(orphan, { delay }));
+    if (verdict.kind === "suspect" && delay < PARKED_FOR)
+      this.#due.set(orphan.queue, { id: orphan.id, at: performance.now() + delay });
     if (outcome !== "requeued" && verdict.kind === "suspect")
       await this.#parts.store.casebook.dismiss(orphan.queue, orphan.id);
     return { outcome, delay };
@@ -169,12 +173,12 @@ export class Recoverer {
     const { queue, id, run, name, holder } = orphan;
     await ledger.quarantine({ queue, id, run, deaths, holder, reason, ...(name === undefined ? {} : { name }) });
     const answer = await adapter.bury(orphan, reason);
-    await casebook.dismiss(queue, id);
     // Also when somebody else buried it, or we did before we died.
-    if (answer === "buried" || (await adapter.state(queue, id)) === "failed")
-      return { outcome: "buried", delay: 0, reason };
-    await ledger.unquarantine(queue, id);
-    return { outcome: outcomeOf(answer), delay: 0 };
+    const isBuried = answer === "buried" || (await adapter.state(queue, id)) === "failed";
+    if (!isBuried) await ledger.unquarantine(queue, id, run);
+    const outcome = isBuried ? "buried" : outcomeOf(answer);
+    if (outcome !== "requeued") await casebook.dismiss(queue, id); // a later run of it may be the suspect that is out
+    return isBuried ? { outcome, delay: 0, reason } : { outcome, delay: 0 };
   }
 
   async #inTurn(hook: (plugin: Plugin) => Promise<void> | undefined): Promise<void> {
@@ -209,15 +213,30 @@ export class Recoverer {
   /* When the suspect that is out has ended, the next one gets its turn. */
   async #releaseSuspects(adapter: QueueAdapter, queue: string, { beside }: PassScope): Promise<void> {
     const { casebook } = this.#parts.store;
-    for (const { id, state } of await casebook.suspects(queue)) {
+    for (const { id, state } of outFirst(await casebook.suspects(queue))) {
       const now = await adapter.state(queue, id);
       if (now === "waiting" || now === "held") {
-        if (state === "out") return;
+        if (state === "out") return now === "waiting" ? this.#promoteWhenDue(adapter, queue, id) : undefined;
         if (await casebook.admit(queue, id, await beside())) await adapter.promote(queue, id);
         return;
       } else await casebook.dismiss(queue, id);
     }
   }
+
+  /* The queue goes by the clocks of its clients, and one that is ahead puts off for longer than it says. Who does not
+   * know when a suspect was put off counts from now on. */
+  async #promoteWhenDue(adapter: QueueAdapter, queue: string, id: string): Promise<void> {
+    const due = this.#due.get(queue);
+    if (due?.id !== id) return void this.#due.set(queue, { id, at: performance.now() + MOST_DELAY });
+    if (performance.now() < due.at) return;
+    await adapter.promote(queue, id);
+    this.#due.delete(queue);
+  }
+}
+
+/* When it has ended, it makes room for those that wait, also for one that was listed before it. */
+function outFirst(suspects: readonly SuspectJob[]): readonly SuspectJob[] {
+  return suspects.toSorted((one, other) => Number(other.state === "out") - Number(one.state === "out"));
 }
 
 interface Judged extends ChargedCase {

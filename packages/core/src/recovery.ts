@@ -65,7 +65,7 @@ export class Recovery {
   }
 
   start(): void {
-    this.#nextDeep = Date.now() + this.#deepDelay();
+    this.#nextDeep = performance.now() + this.#deepDelay();
     this.#schedule.start();
   }
 
@@ -86,7 +86,8 @@ export class Recovery {
   wanted(): readonly string[] {
     const { autoRecovery, recoveryLockTtl } = this.#parts.settings;
     if (!autoRecovery) return [];
-    const stuck = (queue: string): boolean => Date.now() - (this.#attending.get(queue) ?? Infinity) > recoveryLockTtl;
+    const stuck = (queue: string): boolean =>
+      performance.now() - (this.#attending.get(queue) ?? Infinity) > recoveryLockTtl;
     return this.#queues()
       .map(({ queue }) => queue)
       .filter((queue) => !stuck(queue));
@@ -115,7 +116,7 @@ export class Recovery {
   async #step(): Promise<number> {
     await this.#followQueues();
     try {
-      if (Date.now() >= this.#nextDeep) await this.#startDeep();
+      if (performance.now() >= this.#nextDeep) await this.#startDeep();
     } catch (error) {
       this.#parts.events.failed("deep pass", error);
     }
@@ -149,7 +150,7 @@ export class Recovery {
   async #attend(adapter: QueueAdapter, queue: string): Promise<number> {
     const { liveness, events, settings } = this.#parts;
     if (!liveness.held.has(queue)) return settings.recoveryInterval;
-    this.#attending.set(queue, Date.now());
+    this.#attending.set(queue, performance.now());
     const deep = this.#deep.delete(queue);
     try {
       const dead = await this.#listed();
@@ -187,7 +188,7 @@ export class Recovery {
   async #startDeep(): Promise<void> {
     const { held } = this.#parts.liveness;
     this.#deepPasses++;
-    this.#nextDeep = Date.now() + this.#deepDelay();
+    this.#nextDeep = performance.now() + this.#deepDelay();
     for (const queue of held) {
       this.#deep.add(queue);
       this.#unaudited.add(queue);

@@ -348,9 +348,10 @@ export interface Ledger {
   record(kind: HistoryKind, event: HistoryEvent): Promise<void>;
   /** Newest first; the cursor is the id of the last event of the previous page. */
   history(kind: HistoryKind, page: PageRequest): Promise<Page<RecordedEvent>>;
-  /** Idempotent: the first record of a job wins until it is removed. */
+  /** Idempotent: the first record of a run wins until it is removed, and that of a later run replaces it. */
   quarantine(job: Omit<Quarantined, "at">): Promise<void>;
-  unquarantine(queue: string, id: string): Promise<boolean>;
+  /** With `run`: only the record of this run, so that who comes late takes no later one away. */
+  unquarantine(queue: string, id: string, run?: number): Promise<boolean>;
   quarantined(page: PageRequest & { readonly queue?: string | undefined }): Promise<Page<Quarantined>>;
   findQuarantined(queue: string, id: string): Promise<Quarantined | undefined>;
   counts(): Promise<Counts>;

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { AssuranceError, createAssurance, redisStore } from "@assured-jobs/core";
 import type { Assurance, AssuranceErrorCode, Look, Pulse, Registration, Store } from "@assured-jobs/core";
 import { memoryAdapter, memoryQueue } from "@assured-jobs/core/testing";
+import { startProxy } from "@assured-jobs/dev-proxy";
 import { startRedis } from "@assured-jobs/dev-redis";
 import type { RedisHandle } from "@assured-jobs/dev-redis";
 import { Redis } from "ioredis";
@@ -11,7 +12,6 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { keysOf } from "../src/redis/keys.ts";
 import { eventually } from "./support/eventually.ts";
 import { bulk, startFakeRedis } from "./support/fake-redis.ts";
-import { Path } from "./support/path.ts";
 
 const QUICK = 2_000;
 const FEW_SECONDS = 8_000;
@@ -194,16 +194,15 @@ describe("nonsense is refused at once, and a password is never repeated", () => 
 
 describe.concurrent("a store that cannot be reached", () => {
   test("start() goes on without it, tells so, and recovers by itself when the server appears", async () => {
-    const path = new Path(shared.port);
-    await path.open();
+    const path = await startProxy({ target: shared.port });
     const store = storeAt(path.url);
     await path.cut();
-    atEnd(() => path.cut());
+    atEnd(() => path.stop());
     const { assurance, events } = processOn(store);
     expect(await took(() => assurance.start())).toBeLessThan(FEW_SECONDS);
     expect(events).toEqual(["store.down"]);
     expect(await assurance.health()).toMatchObject({ live: true, ready: false, store: { reachable: false } });
-    await path.open();
+    await path.mend();
     await eventually("the store is up", () => events.includes("store.up"));
     await eventually("this process is ready", async () => (await assurance.health()).ready);
     expect(events).toEqual(["store.down", "store.up"]);
@@ -224,8 +223,8 @@ describe.concurrent("a store that cannot be reached", () => {
     const { assurance: never } = processOn(storeAt(NOWHERE));
     await never.start();
     expect(await took(() => never.stop())).toBeLessThan(QUICK);
-    const path = new Path(shared.port);
-    await path.open();
+    const path = await startProxy({ target: shared.port });
+    atEnd(() => path.stop());
     const { assurance, events } = processOn(storeAt(path.url));
     await assurance.start();
     await path.cut();
@@ -234,9 +233,8 @@ describe.concurrent("a store that cannot be reached", () => {
   });
 
   test("a path that breaks and comes back is no death: the living are there again at once", async () => {
-    const path = new Path(shared.port);
-    await path.open();
-    atEnd(() => path.cut());
+    const path = await startProxy({ target: shared.port });
+    atEnd(() => path.stop());
     const namespace = newNamespace();
     const look = await watchOn(storeAt(shared.url, namespace));
     const { pulse, registration, told } = await startBeating(storeAt(path.url, namespace), {
@@ -249,7 +247,7 @@ describe.concurrent("a store that cannot be reached", () => {
       await path.cut();
       await eventually("it knows", () => !pulse.present && told.at(-1) === "down");
       for (let looks = 0; looks < 3; looks++) await sleep(100).then(look); // it is marked as absent
-      await path.open();
+      await path.mend();
       const back = await took(() => eventually("it is present again", () => pulse.present));
       expect(back, "a command whose answer was lost must not keep the next ones waiting").toBeLessThan(QUICK);
       await nobodyDies(look, 250);

@@ -10,7 +10,7 @@ import { changed, defer, openFleet, until } from "./support/fleet.ts";
 const runOf = (id: string, run = 1): Run => ({ queue: "memory:jobs", id, run, name: "pay", proof: `${run}:me` });
 
 describe("claims", () => {
-  beforeEach(() => void vi.useFakeTimers({ toFake: ["Date"] }));
+  beforeEach(() => void vi.useFakeTimers({ toFake: ["Date", "performance"] }));
   afterEach(() => void vi.useRealTimers());
 
   async function openClaims(): Promise<{
@@ -52,7 +52,7 @@ describe("claims", () => {
     };
   }
 
-  const pass = (ms: number): void => void vi.setSystemTime(Date.now() + ms);
+  const pass = (ms: number): void => void vi.advanceTimersByTime(ms);
 
   test("a run that is shorter than a second costs no write", async () => {
     const { begin, listed, sync, writes } = await openClaims();
@@ -64,6 +64,15 @@ describe("claims", () => {
       await sync();
     }
     expect([writes(), await listed()]).toEqual([0, []]);
+  });
+
+  test("a clock that is set back hides no run", async () => {
+    const { begin, listed, sync } = await openClaims();
+    begin(runOf("1"));
+    vi.setSystemTime(Date.now() - 3_600_000);
+    pass(1_000);
+    await sync();
+    expect(await listed()).toHaveLength(1);
   });
 
   test("a longer one appears once, with all that a person needs and no payload, and vanishes after its end", async () => {

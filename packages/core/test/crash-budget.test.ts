@@ -7,7 +7,7 @@ import { Events } from "../src/events.ts";
 import { Recoverer } from "../src/recoverer.ts";
 import type { PassReport } from "../src/recoverer.ts";
 import { readSettings } from "../src/options.ts";
-import type { Company, Death } from "../src/store.ts";
+import type { Company, Death, Store } from "../src/store.ts";
 
 const MAX = 3;
 
@@ -184,7 +184,11 @@ describe("queues that are recovered apart", () => {
   const stopping = new AbortController().signal;
 
   /** Two queues whose jobs shared a process three times, and are held by it at its fourth death. */
-  async function openPair(): Promise<{ pass: (index: number, observed?: number) => Promise<PassReport>; jobs: Job[] }> {
+  async function openPair(): Promise<{
+    /** `listed`: the dead whom this pass knows. */
+    pass: (index: number, observed?: number, listed?: readonly Death[]) => Promise<PassReport>;
+    jobs: Job[];
+  }> {
     const store = memoryStore();
     const queues = ["a", "b"].map((name) => memoryQueue(name));
     const recoverer = new Recoverer({ store, plugins: [], settings, events: new Events(), self: () => "me" });
@@ -198,10 +202,17 @@ describe("queues that are recovered apart", () => {
     }
     for (const queue of queues) queue.fetch("dead");
     const keys = queues.map(({ key }) => key);
-    const dead = [deathOf("dead", ...keys)];
+    const dead: readonly Death[] = [deathOf("dead", ...keys)];
     const beside = async (): Promise<string[]> => keys;
-    const pass = (index: number, observed = 0): Promise<PassReport> =>
-      recoverer.pass(memoryAdapter({ queue: queues[index]! }), keys[index]!, { dead, observed, beside, stopping });
+    await store.roster.register(dead[0]!.registration);
+    await store.roster.declare({ incarnation: "dead", cause: "left" });
+    const pass = (index: number, observed = 0, listed: readonly Death[] = dead): Promise<PassReport> =>
+      recoverer.pass(memoryAdapter({ queue: queues[index]! }), keys[index]!, {
+        dead: listed,
+        observed,
+        beside,
+        stopping,
+      });
     return { pass, jobs };
   }
 
@@ -213,6 +224,12 @@ describe("queues that are recovered apart", () => {
     expect(stateOf(jobs[0]!)).toBe("held");
     expect(await pass(1)).toMatchObject({ waiting: 0, buried: 0, requeued: 1 });
     expect(await pass(0)).toMatchObject({ waiting: 0, buried: 0, requeued: 1 });
+  });
+
+  test("also when a pass that began before the death finds its case, which another one opened", async () => {
+    const { pass } = await openPair();
+    await pass(0);
+    expect(await pass(0, 0, [])).toMatchObject({ waiting: 1, buried: 0, requeued: 0 });
   });
 
   test("a queue that nobody looks through is not waited for for ever", async () => {
@@ -234,4 +251,58 @@ describe("queues that are recovered apart", () => {
     for (const index of [1, 0]) await pass(index);
     expect(dueIn(parked)).toBeLessThanOrEqual(0);
   });
+});
+
+describe("the suspects of one queue", () => {
+  const settings = readSettings({ name: "judge" }, {});
+  const stopping = new AbortController().signal;
+  const none = { dead: [], observed: 0, beside: async () => [], stopping };
+
+  test("one that has ended makes room also for one that was listed before it", async () => {
+    const queue = memoryQueue("jobs");
+    const { store, recoverer } = openRecoverer();
+    const [parked, out] = ["1", "2"].map((id) => queue.add("x", { id, delay: 200_000 })) as [string, string];
+    await store.casebook.admit("beside", "3", []);
+    for (const id of [parked, out]) await store.casebook.admit(queue.key, id, ["beside"]);
+    await store.casebook.dismiss("beside", "3");
+    await store.casebook.admit(queue.key, out, ["beside"]); // it came back before the other
+    expect(await store.casebook.suspects(queue.key)).toEqual([
+      { id: parked, state: "parked" },
+      { id: out, state: "out" },
+    ]);
+    queue.promote(out);
+    queue.end(queue.fetch("living")!);
+    await recoverer.pass(memoryAdapter({ queue }), queue.key, none);
+    expect(queue.get(parked)!.dueAt).toBeLessThanOrEqual(Date.now());
+  });
+
+  test("who is late to bury a run takes its job, which runs again, from no list", async () => {
+    const queue = memoryQueue("jobs");
+    const { store, recoverer } = openRecoverer();
+    const id = queue.add("x", { id: "1" });
+    for (const holder of ["one", "two", "three"]) {
+      const orphan = { queue: queue.key, id, run: 1, holder, proof: "" };
+      await store.casebook.open([{ orphan, charged: true }], 60_000);
+      await store.casebook.settle([{ orphan, outcome: "requeued", event: { type: "t", who: "me" } }]);
+    }
+    const held = queue.fetch("dead")!;
+    const adapter = {
+      ...memoryAdapter({ queue }),
+      heldBy: async () => [{ queue: queue.key, ...held }],
+      bury: async () => "already" as const, // somebody else gave it back just now
+      state: async () => "waiting" as const,
+    };
+    queue.requeue(held, 0);
+    await store.casebook.admit(queue.key, id, []);
+    await recoverer.pass(adapter, queue.key, { ...none, dead: [deathOf("dead", queue.key)] });
+    expect(await store.casebook.suspects(queue.key)).toEqual([{ id, state: "out" }]);
+  });
+
+  function openRecoverer(): { store: Store; recoverer: Recoverer } {
+    const store = memoryStore();
+    return {
+      store,
+      recoverer: new Recoverer({ store, plugins: [], settings, events: new Events(), self: () => "me" }),
+    };
+  }
 });

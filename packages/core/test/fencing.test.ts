@@ -69,7 +69,7 @@ describe("a process that was declared dead but lives", () => {
       if (!isKnown(fleet, holder)) unknown.push(holder);
       return fetch(holder);
     });
-    const process = await fleet.start({ handler: untilAborted });
+    const process = await fleet.start({ handler: untilAborted, concurrency: 2 });
     queue.add("x", { id: "1" });
     await until(() => queue.get("1")?.state === "held");
     const former = process.assurance.instance.incarnation;

@@ -37,6 +37,33 @@ describe("start", () => {
     expect(await instances(fleet)).toEqual([]);
   });
 
+  test("beats before anything else: a loop that is blocked as soon as it registered is no death", async () => {
+    const fleet = openFleet();
+    const steps: string[] = [];
+    const noted = (store: Store): Store =>
+      changed<Store>(store, {
+        pulse: (...given) => (steps.push("pulse"), store.pulse(...given)),
+        roster: changed(store.roster, { register: (one) => (steps.push("register"), store.roster.register(one)) }),
+      });
+    await fleet.start({ store: noted });
+    expect(steps[0]).toBe("pulse");
+    expect(steps).toContain("register");
+  });
+
+  test("that is refused by the store has left nothing behind that beats", async () => {
+    const fleet = openFleet();
+    const refusing = (store: Store): Store =>
+      changed<Store>(store, {
+        roster: changed(store.roster, {
+          register: () => Promise.reject(new AssuranceError("ERR_STORE_FORBIDDEN", "no")),
+        }),
+      });
+    const process = fleet.create({ store: refusing });
+    expect(await codeOf(process.assurance.start())).toBe("ERR_STORE_FORBIDDEN");
+    expect(process.assurance.instance.phase).toBe("new");
+    expect(process.pulse.present).toBe(false);
+  });
+
   test("without the store goes on degraded: jobs run, and are assured as soon as the store is back", async () => {
     const fleet = openFleet();
     const { queue, server } = fleet;

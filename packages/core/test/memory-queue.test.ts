@@ -159,7 +159,7 @@ describe("the process of memoryAdapter", () => {
 
   test.each([
     ["ERR_HANDOVER", "waiting"], // its process leaves: the job goes back
-    ["ERR_FENCED", "failed"], // whoever gave the run away has moved the job; here nobody has
+    ["ERR_FENCED", "held"], // it is given away: to those who do that it is left, also when nobody has moved it yet
   ] as const)("a job whose handler stops because of %s is %s afterwards", async (code, state) => {
     const queue = memoryQueue();
     const id = queue.add("job");

@@ -59,12 +59,16 @@ export class MemoryLedger implements Ledger {
   quarantine(job: Omit<Quarantined, "at">): Promise<void> {
     return this.#link.call(({ quarantine }) => {
       const key = jobKey(job.queue, job.id);
-      if (!quarantine.get(key)) quarantine.put(key, { ...structuredClone(job), at: this.#link.now });
+      if ((quarantine.get(key)?.run ?? -1) < job.run)
+        quarantine.put(key, { ...structuredClone(job), at: this.#link.now });
     });
   }
 
-  unquarantine(queue: string, id: string): Promise<boolean> {
-    return this.#link.call((records) => records.quarantine.delete(jobKey(queue, id)));
+  unquarantine(queue: string, id: string, run?: number): Promise<boolean> {
+    return this.#link.call(({ quarantine }) => {
+      const key = jobKey(queue, id);
+      return (run === undefined || quarantine.get(key)?.run === run) && quarantine.delete(key);
+    });
   }
 
   quarantined(page: PageRequest & { readonly queue?: string | undefined }): Promise<Page<Quarantined>> {

@@ -43,6 +43,8 @@ export interface Duty {
 export class Records {
   observed = 0;
   lastPass: number | undefined;
+  /** Whether the last pass found absence distrusted. */
+  crowd = false;
   deaths = 0;
   /** Registrations, retirements and deaths. */
   changes = 0;

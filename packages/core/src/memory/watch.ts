@@ -24,12 +24,13 @@ export function pass(records: Records, link: Link, interval: number): void {
   const passed = link.now - (records.lastPass ?? link.now);
   records.observed += Math.min(Math.max(passed, 0), 2 * interval);
   records.lastPass = link.now;
-  const { distrusted } = new Evidence(records, link);
+  const crowd = records.crowd || new Evidence(records, link).distrusted;
   for (const member of records.members.items()) {
     // When a broken path is whole again, who comes back last has its grace anew.
-    const before = distrusted ? { ...member, absence: undefined } : member;
+    const before = crowd ? { ...member, absence: undefined } : member;
     records.members.put(member.registration.incarnation, { ...member, ...presenceOf(before, records.observed, link) });
   }
+  records.crowd = new Evidence(records, link).distrusted;
 }
 
 function isInReach(records: Records, link: Link, by: string, duty: Duty | undefined): boolean {

@@ -54,7 +54,8 @@ export class Heart {
   #beating: Promise<void> = Promise.resolve();
   #following: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #lastTry = 0;
+  /** performance.now(): the wall clock may be set back. */
+  #lastTry = Number.NEGATIVE_INFINITY;
   #registered = false;
   #present = false;
   #wasPresent = false;
@@ -142,7 +143,7 @@ export class Heart {
   #tick(): void {
     const blocked = this.#blockedFor() >= BLOCKED_AFTER;
     const due = this.#presence !== "" && !this.#present ? ANXIOUS : this.#registration.interval;
-    if (blocked !== this.#wasBlocked || !this.#up || Date.now() - this.#lastTry >= due) void this.#beat();
+    if (blocked !== this.#wasBlocked || !this.#up || performance.now() - this.#lastTry >= due) void this.#beat();
     this.#wasBlocked = blocked;
   }
 
@@ -157,7 +158,7 @@ export class Heart {
   }
 
   async #beatOnce(): Promise<void> {
-    this.#lastTry = Date.now();
+    this.#lastTry = performance.now();
     const version = this.#version;
     try {
       const reply = this.#registered ? await this.#sign() : await this.#register();

@@ -80,13 +80,14 @@ export class RedisLedger implements Ledger {
       "quarantine",
       quarantine,
       [clock, records, quarantineOrder],
-      [fieldOf(job.queue, job.id), open],
+      [fieldOf(job.queue, job.id), open, job.run],
     );
   }
 
-  async unquarantine(queue: string, id: string): Promise<boolean> {
+  async unquarantine(queue: string, id: string, run?: number): Promise<boolean> {
     const { quarantine: records, quarantineOrder } = this.#keys;
-    return (await this.#link.run("unquarantine", unquarantine, [records, quarantineOrder], [fieldOf(queue, id)])) === 1;
+    const which = [fieldOf(queue, id), run ?? ""];
+    return (await this.#link.run("unquarantine", unquarantine, [records, quarantineOrder], which)) === 1;
   }
 
   async quarantined(page: PageRequest & { readonly queue?: string | undefined }): Promise<Page<Quarantined>> {

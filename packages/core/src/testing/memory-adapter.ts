@@ -164,6 +164,7 @@ class AdapterInMemory implements MemoryAdapter {
     );
     if (this.#crashed) return new Promise(() => {}); // the dead say nothing
     if (failure !== undefined && isHandover(control.givenUp)) this.#queue.requeue(job, 0);
+    else if (failure !== undefined && isFenced(control.givenUp)) throw failure; // it is left to those who give it away
     else if (!this.#queue.end(job, failure)) this.#host?.lost(this.#runOf(job), "its job was given away");
     if (failure !== undefined) throw failure;
     return result;
@@ -177,4 +178,9 @@ class AdapterInMemory implements MemoryAdapter {
 /* A handler that stops because its process leaves has not failed: its job goes back. */
 function isHandover(reason: Error | undefined): boolean {
   return reason instanceof AssuranceError && reason.code === "ERR_HANDOVER";
+}
+
+/* Nor has one that stops because its job is given away: perhaps nobody has moved the job yet. */
+function isFenced(reason: Error | undefined): boolean {
+  return reason instanceof AssuranceError && reason.code === "ERR_FENCED";
 }

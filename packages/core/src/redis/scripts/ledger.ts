@@ -20,19 +20,24 @@ export const claim: string = `
   return 1
 `;
 
-/* Put a job into quarantine; the first record of it stays.
- *   KEYS clock, quarantine, quarantineOrder.  ARGV field, record without its time (JSON object, open: no closing brace).
+/* Put a job into quarantine; the first record of a run stays, and that of a later run replaces it.
+ *   KEYS clock, quarantine, quarantineOrder.  ARGV field, record without its time (JSON object, open: no closing brace), run.
  *   Returns 1 when it is new. */
 export const quarantine: string = `
-  if redis.call('HEXISTS', KEYS[2], ARGV[1]) == 1 then return 0 end
+  ${decode}
+  local former = decode(redis.call('HGET', KEYS[2], ARGV[1]) or '')
+  if former and former.run >= tonumber(ARGV[3]) then return 0 end
   local time = redis.call('TIME')
   redis.call('HSET', KEYS[2], ARGV[1], ARGV[2] .. ',"at":' .. (time[1] * 1000 + math.floor(time[2] / 1000)) .. '}')
   redis.call('ZADD', KEYS[3], redis.call('HINCRBY', KEYS[1], 'quarantined', 1), ARGV[1])
   return 1
 `;
 
-/* KEYS quarantine, quarantineOrder.  ARGV field.  Returns 1 when it was there. */
+/* KEYS quarantine, quarantineOrder.  ARGV field, run (empty: whatever run).  Returns 1 when it was there. */
 export const unquarantine: string = `
+  ${decode}
+  local record = decode(redis.call('HGET', KEYS[1], ARGV[1]) or '')
+  if ARGV[2] ~= '' and record and record.run ~= tonumber(ARGV[2]) then return 0 end
   redis.call('ZREM', KEYS[2], ARGV[1])
   return redis.call('HDEL', KEYS[1], ARGV[1])
 `;

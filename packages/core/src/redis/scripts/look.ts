@@ -44,14 +44,16 @@ export const look: string = `
         redis.call('SET', key, by, 'PX', dutyTtl)
         held[#held + 1] = duty
         if duty == 'watch' then watching = true end
+      elseif redis.call('PTTL', key) > dutyTtl then redis.call('PEXPIRE', key, dutyTtl) -- the clock was set back
       end
     end
   end
 
-  local crowd = distrusted()
+  -- Until a look after the last one that was distrusted: when the path is whole again, who comes back last has its grace anew.
+  local crowd = distrusted() or redis.call('HGET', K.clock, 'crowd') == '1'
   local function noteAbsent(incarnation)
     local since, looks = string.match(redis.call('HGET', K.absent, incarnation) or '', '^([^:]+):(%d+)$')
-    if crowd then since, looks = nil, nil end -- when the path is whole again, who comes back last has its grace anew
+    if crowd then since, looks = nil, nil end
     redis.call('HSET', K.absent, incarnation, (since or observed) .. ':' .. ((tonumber(looks or 0)) + 1))
   end
 
@@ -99,6 +101,7 @@ export const look: string = `
     local candidates, listed = redis.call('HKEYS', K.absent), {}
     for _, incarnation in ipairs(candidates) do listed[incarnation] = true end
     if runId then notePresence(candidates, true); notePresence(nextSlice(listed), false) end
+    redis.call('HSET', K.clock, 'crowd', distrusted() and '1' or '0')
     for _, incarnation in ipairs(redis.call('ZRANGEBYSCORE', K.deadlines, '-inf', observed, 'LIMIT', 0, slice)) do
       if not listed[incarnation] then candidates[#candidates + 1] = incarnation end
     end

@@ -180,9 +180,10 @@ const history: readonly SuiteTest<Scene>[] = [
 ];
 
 const quarantine: readonly SuiteTest<Scene>[] = [
-  inStore("the first record of a buried job stays until a person takes it out", async (scene) => {
+  inStore("the first record of a buried run stays until a person takes it out", async (scene) => {
     await Promise.all([scene.store, scene.other].map(({ ledger }) => ledger.quarantine(buried())));
-    await scene.other.ledger.quarantine(buried({ reason: "another", run: 4 }));
+    await scene.other.ledger.quarantine(buried({ reason: "another" }));
+    await scene.other.ledger.quarantine(buried({ reason: "an earlier run", run: buried().run - 1 }));
     const found = await scene.other.ledger.findQuarantined(QUEUE, "1");
     assert.ok(found && found.at > 0);
     assert.deepEqual({ ...found, at: 0 }, { ...buried(), at: 0 });
@@ -191,6 +192,15 @@ const quarantine: readonly SuiteTest<Scene>[] = [
     assert.equal(await scene.store.ledger.findQuarantined(QUEUE, "1"), undefined);
     await scene.store.ledger.quarantine(buried({ reason: "again" }));
     assert.equal((await scene.other.ledger.findQuarantined(QUEUE, "1"))?.reason, "again");
+  }),
+  inStore("who was late to bury a run takes no record of a later run away", async (scene) => {
+    const { run } = buried();
+    await scene.store.ledger.quarantine(buried());
+    await scene.other.ledger.quarantine(buried({ run: run + 1, reason: "a later run" }));
+    assert.equal(await scene.store.ledger.unquarantine(QUEUE, "1", run), false);
+    assert.equal((await scene.store.ledger.findQuarantined(QUEUE, "1"))?.reason, "a later run");
+    assert.equal(await scene.other.ledger.unquarantine(QUEUE, "1", run + 1), true);
+    assert.equal(await scene.store.ledger.unquarantine(QUEUE, "1", run + 1), false);
   }),
   inStore("quarantined jobs can be read for one queue, in full pages", async (scene) => {
     for (const id of PAGED) {

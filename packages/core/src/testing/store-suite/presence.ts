@@ -170,6 +170,16 @@ export const presenceTests: readonly SuiteTest<Scene>[] = [
     assert.equal(await scene.other.roster.declare({ incarnation: last!.incarnation, cause: "absent" }), undefined);
     await scene.untilSuspected(last!, "absent");
   }),
+  inStore("who comes back one look after the others is not dead, however long a look lasts", async (scene) => {
+    const [last, ...others] = await crowd(scene, { present: 3, vanished: 3, distrusted: true });
+    await scene.until((look) => look.distrusted, "absence is distrusted");
+    for (const one of others) await scene.appear(one);
+    for (const one of others) await scene.beat(one); // which ends its absence before any look
+    const look = await scene.pass();
+    assert.equal(look.distrusted, false);
+    unsuspected(last!)(look);
+    await scene.untilSuspected(last!, "absent");
+  }),
   inStore("while absence is distrusted the lease still decides", async (scene) => {
     const [gone] = await crowd(scene, { present: 3, vanished: 3, distrusted: true }, { ttl: TTL + 4 * INTERVAL });
     const look = await scene.untilSuspected(gone!, "lapsed");
