@@ -69,21 +69,31 @@ async function moveToFailed(this: NativeJob, error: Error, token: string, fetchN
 
 /* Tried once more when the lock was put back; otherwise the refusal stands. */
 async function settle(guard: Guard, error: unknown, accept: () => Promise<unknown>): Promise<unknown> {
-  if (!FENCED.has(codeOf(error) ?? 0)) throw error;
+  if (!FENCED.has(codeOf(error) ?? 0)) throw passes(error) ? again("The server cannot take it now", error) : error;
   if (codeOf(error) === CODE.unlocked && (await relocked(guard))) return accept();
   guard.referee.refused(guard.run, error);
   throw error;
 }
 
-/* No answer is no refusal: an error that BullMQ takes for a lost connection makes it try the whole finish again. */
 async function relocked({ referee, run }: Guard): Promise<boolean> {
   try {
     return await referee.relock(run);
   } catch (cause) {
-    const message = `The lock could not be put back, the finish is tried again: ${reasonOf(cause)}`;
-    throw Object.assign(new Error(message, { cause }), { code: "ECONNREFUSED" });
+    throw again("The lock could not be put back", cause);
   }
 }
+
+/* No answer is no refusal: an error that BullMQ takes for a lost connection makes it try the whole finish again. */
+function again(what: string, cause: unknown): Error {
+  const message = `${what}, the finish is tried again: ${reasonOf(cause)}`;
+  return Object.assign(new Error(message, { cause }), { code: "ECONNREFUSED" });
+}
+
+/* Answers of a server that did nothing and will work again: busy, full, starting, without its disk, its primary, its
+ * replicas or its slots. To BullMQ each of them would be the handler's own failure. In Redis 6 a script puts more before. */
+const PASSING = /(?:^| -)(?:BUSY|OOM|LOADING|MISCONF|READONLY|NOREPLICAS|MASTERDOWN|CLUSTERDOWN|TRYAGAIN)\b/;
+
+const passes = (error: unknown): boolean => PASSING.test(reasonOf(error));
 
 const FENCED: ReadonlySet<number> = new Set([CODE.unlocked, CODE.mismatch, CODE.missing]);
 

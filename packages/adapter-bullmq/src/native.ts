@@ -84,7 +84,7 @@ export interface NativeWorker extends NativeMember {
   id: string;
   processJob: ProcessJob;
   readonly childPool?: unknown;
-  readonly lockManager: { readonly trackedJobs: ReadonlyMap<string, { readonly token: string }> };
+  readonly lockManager: { readonly trackedJobs: ReadonlyMap<string, { readonly token: string; ts?: number }> };
   paused?: boolean | undefined;
   cancelJob(id: string, reason: unknown): boolean;
   pause(doNotWaitActive: boolean): Promise<void>;

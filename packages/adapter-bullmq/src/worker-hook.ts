@@ -15,6 +15,7 @@ import type { Runs } from "./runs.ts";
 import { isGuarded, unguarded } from "./sandbox.ts";
 import type { ServedQueue } from "./served-queue.ts";
 import { reportStarted } from "./started.ts";
+import { renewInTime } from "./renewal.ts";
 import { holderOf } from "./tokens.ts";
 import type { IsTracked } from "./track.ts";
 import type { StallRules } from "./upkeep.ts";
@@ -48,6 +49,7 @@ export class WorkerHook {
   };
   #host: AdapterHost | undefined;
   #unpatch: (() => void) | undefined;
+  #unwatch: (() => void) | undefined;
   #inFlight = 0;
   #pausing = false;
   #pausedByUs = false;
@@ -66,6 +68,7 @@ export class WorkerHook {
     if (this.#host !== undefined) return;
     this.#host = host;
     this.#unpatch ??= this.#patch();
+    this.#unwatch = renewInTime(this.worker.lockManager, this.rules.lockDuration);
     this.worker.opts.maxStalledCount = NEVER;
     this.worker.on("lockRenewalFailed", this.#renewalFailed);
     this.worker.on("closed", this.#endWhenIdle);
@@ -78,6 +81,7 @@ export class WorkerHook {
     if (this.#host === undefined) return;
     this.#host = undefined;
     this.worker.opts.maxStalledCount = this.rules.maxStalledCount;
+    this.#unwatch?.();
     this.worker.off("lockRenewalFailed", this.#renewalFailed);
     this.worker.off("closed", this.#endWhenIdle);
     if (!this.#pausedByUs) this.#restore();

@@ -105,6 +105,7 @@ describe.each(versions)("inside $label", (bull) => {
     const { trackedJobs } = nativeWorker(worker).lockManager;
     const tracked = await until("tracked", () => trackedJobs.get(job.id!));
     expect(tracked.token).toBe(await scene.lockOf(job.id!));
+    expect(Math.abs(Date.now() - tracked.ts!), "when it was renewed last").toBeLessThan(60_000);
     finish();
     await until("forgotten", () => !trackedJobs.has(job.id!));
   });

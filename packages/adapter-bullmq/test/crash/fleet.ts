@@ -22,6 +22,21 @@ export interface ProcessOptions {
   readonly dieAfter?: number;
   /** Its wall clock is wrong by this much, ms. */
   readonly clockShift?: number;
+  /** More queues that it works on, with handlers of the same kind. */
+  readonly further?: readonly string[];
+  /** Its own way to Redis. */
+  readonly url?: string;
+  /** Another way to the store than to the queue. */
+  readonly storeUrl?: string;
+  /** Options of ioredis instead of a url, e.g. Sentinels. */
+  readonly server?: object;
+  /** Nodes of a Cluster instead of a url. */
+  readonly nodes?: readonly object[];
+  /** Its connection options hold a function, so its pulse cannot have a thread. */
+  readonly withoutThread?: boolean;
+  /** It does not start without the store. */
+  readonly required?: boolean;
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** What a process tells; more fields by type. */
@@ -46,6 +61,9 @@ const QUICK: AssuranceOptions = {
   recoveryInterval: 100,
 };
 
+/** A process may take this long to start where many others do, ms. */
+const START = 60_000;
+
 export class Member {
   readonly child: ChildProcess;
   readonly told: Told[] = [];
@@ -67,8 +85,8 @@ export class Member {
     return this.told.filter((told) => told.type === type && (id === undefined || told.id === id));
   }
 
-  heard(type: string, id?: string): Promise<Told> {
-    return until(`a process tells ${type} ${id ?? ""}`, () => this.all(type, id).at(0));
+  heard(type: string, id?: string, timeout = 15_000): Promise<Told> {
+    return until(`a process tells ${type} ${id ?? ""}`, () => this.all(type, id).at(0), timeout);
   }
 
   async kill(): Promise<void> {
@@ -101,28 +119,36 @@ export class Member {
 
 let serial = 0;
 
+/** Told what to undo when the test is over. */
+export type Cleanup = (undo: () => Promise<void> | void) => void;
+
+const whenFinished: Cleanup = (undo) => onTestFinished(undo);
+
 export class Fleet {
   readonly redis: RedisHandle;
   readonly queue: Queue;
   readonly store: Store;
   readonly log: Told[] = [];
   readonly key: string;
+  readonly cleanup: Cleanup;
 
-  constructor(redis: RedisHandle, queue: Queue, store: Store) {
+  constructor(redis: RedisHandle, queue: Queue, store: Store, cleanup: Cleanup = whenFinished) {
     this.redis = redis;
     this.queue = queue;
     this.store = store;
+    this.cleanup = cleanup;
     this.key = `bullmq:${queue.qualifiedName}`;
   }
 
   async spawn({ name, worker = {}, assurance = {}, ...rest }: ProcessOptions = {}): Promise<Member> {
     const member = this.launch({ ...(name === undefined ? {} : { name }), worker, assurance, ...rest });
-    member.incarnation = ((await member.heard("ready")) as { incarnation?: string }).incarnation ?? "";
+    member.incarnation =
+      ((await member.heard("ready", undefined, START)) as { incarnation?: string }).incarnation ?? "";
     return member;
   }
 
   /** Like spawn, without waiting until it is ready: it may die before. */
-  launch({ name = `w${++serial}`, worker = {}, assurance = {}, ...rest }: ProcessOptions = {}): Member {
+  launch({ name = `w${++serial}`, worker = {}, assurance = {}, env = {}, ...rest }: ProcessOptions = {}): Member {
     const given = {
       url: this.redis.url,
       queue: this.queue.name,
@@ -131,9 +157,9 @@ export class Fleet {
       assurance: { ...QUICK, name, ...assurance },
     };
     const child = fork(new URL("./process.mjs", import.meta.url), [], {
-      env: { ...process.env, CRASH_TEST: JSON.stringify(given) },
+      env: { ...process.env, ...env, CRASH_TEST: JSON.stringify(given) },
     });
-    onTestFinished(() => void child.kill("SIGKILL"));
+    this.cleanup(() => void child.kill("SIGKILL"));
     return new Member(child, name, this.log);
   }
 
@@ -176,7 +202,7 @@ export class Fleet {
       adapters: [bullmqAdapter({ queues: [this.queue] })],
     });
     await assurance.start({ required: true });
-    onTestFinished(async () => void (await assurance.stop()));
+    this.cleanup(async () => void (await assurance.stop()));
     return assurance;
   }
 
@@ -185,17 +211,27 @@ export class Fleet {
   }
 }
 
-export async function openFleet(queueName = `crash-${process.pid}-${++serial}`): Promise<Fleet> {
-  const redis = await startRedis({ own: true });
-  onTestFinished(() => redis.stop());
+export interface FleetOptions {
+  /** For tests that run side by side: the hook of their own context. */
+  readonly cleanup?: Cleanup;
+  /** Default: a private one without persistence. */
+  readonly redis?: RedisHandle;
+}
+
+export async function openFleet(
+  queueName = `crash-${process.pid}-${++serial}`,
+  { cleanup = whenFinished, redis: given }: FleetOptions = {},
+): Promise<Fleet> {
+  const redis = given ?? (await startRedis({ own: true }));
+  cleanup(() => redis.stop());
   const queue = new Queue(queueName, {
     connection: { host: "127.0.0.1", port: redis.port },
     streams: { events: { maxLen: 1_000_000 } },
   });
   queue.on("error", () => {});
-  onTestFinished(() => queue.close());
+  cleanup(() => queue.close());
   const store = redisStore({ url: redis.url });
   await store.open();
-  onTestFinished(() => store.close());
-  return new Fleet(redis, queue, store);
+  cleanup(() => store.close());
+  return new Fleet(redis, queue, store, cleanup);
 }

@@ -6,10 +6,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { bullmqAdapter } from "@assured-jobs/adapter-bullmq";
 import { createAssurance, currentJob, redisStore } from "@assured-jobs/core";
 import { Queue, Worker } from "bullmq";
+import { Cluster } from "ioredis";
 import { dyingAfter } from "./dying.mjs";
 
 const given = JSON.parse(process.env.CRASH_TEST);
 const { url, queue, worker: workerOptions, assurance: assuranceOptions, dieAfter, clockShift } = given;
+const { further = [], storeUrl = url } = given;
 
 if (clockShift) {
   const now = Date.now;
@@ -17,7 +19,11 @@ if (clockShift) {
 }
 
 const tell = (message) => process.send?.(message);
-const connection = { host: "127.0.0.1", port: Number(new URL(url).port), maxRetriesPerRequest: null };
+const server = given.server ?? { host: "127.0.0.1", port: Number(new URL(url).port) };
+const clusterClient = () => new Cluster(given.nodes, { redisOptions: { maxRetriesPerRequest: null } });
+const connection = given.nodes ? clusterClient() : { ...server, maxRetriesPerRequest: null };
+
+const asked = new Map();
 
 const tasks = {
   /** Works for `ms`, and throws when its run is given up. */
@@ -28,23 +34,40 @@ const tasks = {
   async stubborn({ ms }) {
     await sleep(ms);
   },
+  /** Works until the test calls `end`, whatever anybody else says; a later run ends by itself. */
+  async asked(_, __, { id, run }) {
+    if (run === 1) await new Promise((resolve) => asked.set(id, resolve));
+  },
   /** Keeps the event loop busy for `ms`. */
   async block({ ms }) {
     for (const end = performance.now() + ms; performance.now() < end;);
   },
-  /** Kills its process every time. */
-  async poison() {
+  /** Blocks the event loop for `ms` as a slow disk would: nothing turns, and nothing is computed. */
+  async wait({ ms }) {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+  },
+  /** Kills its process every time, `after` ms. */
+  async poison({ after = 0 }) {
+    await sleep(after);
     process.kill(process.pid, "SIGKILL");
     await sleep(60_000);
   },
 };
 
+const atWork = new Set();
+
 async function handle(job) {
   const { signal, fencingToken } = currentJob() ?? {};
   const run = { id: job.id, run: fencingToken };
   tell({ type: "started", ...run });
+  if (atWork.has(job.id)) tell({ type: "beside-itself", ...run });
+  atWork.add(job.id);
   signal?.addEventListener("abort", () => tell({ type: "aborted", ...run, code: signal.reason?.code }));
-  await tasks[job.data.task ?? "work"](job.data, signal);
+  try {
+    await tasks[job.data.task ?? "work"](job.data, signal, run);
+  } finally {
+    atWork.delete(job.id);
+  }
   tell({ type: "returned", ...run });
   return process.pid;
 }
@@ -54,6 +77,8 @@ EVENTS.push(
   "orphan.vanished",
   "orphan.buried",
   "orphan.failed",
+  "run.fenced",
+  "presence.distrusted",
   "duty.taken",
   "store.down",
   "store.up",
@@ -61,7 +86,10 @@ EVENTS.push(
   "error",
 );
 
-const worker = workerOptions && new Worker(queue, handle, { connection, ...workerOptions });
+const workerOn = (name) => new Worker(name, handle, { connection, ...workerOptions });
+const worker = workerOptions && workerOn(queue);
+const others = further.map((name) => (workerOptions ? workerOn(name) : new Queue(name, { connection })));
+for (const one of others) one.on("error", () => {});
 const bystander = worker ?? new Queue(queue, { connection });
 bystander.on("error", () => {});
 worker?.on("completed", (job) => {
@@ -69,8 +97,15 @@ worker?.on("completed", (job) => {
   if (job.data.dieWhenDone) process.kill(process.pid, "SIGKILL");
 });
 
-const adapter = bullmqAdapter(worker ? { workers: [worker] } : { queues: [bystander] });
-const store = redisStore({ url });
+const adapter = bullmqAdapter(worker ? { workers: [worker, ...others] } : { queues: [bystander, ...others] });
+
+function storeOf() {
+  if (given.nodes) return { client: connection };
+  if (given.withoutThread) return { connection: { ...server, onlyHere: () => {} } }; // a function cannot cross threads
+  return given.server ? { connection: server } : { url: storeUrl };
+}
+
+const store = redisStore(storeOf());
 const assurance = createAssurance({ store, adapters: [adapter], ...assuranceOptions });
 for (const event of EVENTS) {
   assurance.on(event, (payload) =>
@@ -81,11 +116,15 @@ for (const event of EVENTS) {
 const calls = {
   stop: (options) => assurance.stop(options),
   close: () => bystander.close(),
+  pause: () => bystander.pause(true),
+  resume: async () => bystander.resume(),
   closeFirst: async (options) => (await bystander.close(), assurance.stop(options)),
   stopFirst: async (options) => (await assurance.stop(options), bystander.close()),
   recover: () => assurance.recover(),
   audit: (options) => assurance.audit(options),
   health: () => assurance.health(),
+  end: async (...ids) => ids.forEach((id) => asked.get(id)?.()),
+  now: async () => Date.now(),
   exit: () => process.exit(0),
 };
 
@@ -96,6 +135,11 @@ async function answer({ call, args = [], order }) {
 
 process.on("message", (order) => void answer(order));
 
-await assurance.start();
+try {
+  await assurance.start({ required: given.required });
+} catch (error) {
+  process.send({ type: "refused", code: error.code }, () => process.exit(1));
+  await new Promise(() => {});
+}
 if (dieAfter !== undefined) dyingAfter(dieAfter, { store, adapter });
 tell({ type: "ready", incarnation: assurance.instance.incarnation });

@@ -1,0 +1,118 @@
+/* P8: the wall clocks of worker processes are wrong, or are set while jobs run. The real thing: everything in those
+ * processes that asks for the time is lied to, BullMQ, Node and every thread included. */
+import { expect, test } from "vitest";
+import { observes } from "../outages/crew.ts";
+import { Clock, findFaketime } from "../outages/faketime.ts";
+import { until } from "../support/until.ts";
+import { openFleet } from "./fleet.ts";
+import type { Cleanup, Fleet, Member, ProcessOptions } from "./fleet.ts";
+
+const { library = "", missing } = await findFaketime();
+if (missing !== undefined) console.warn(`skipped: the clocks of workers. ${missing}`);
+const withFaketime = test.skipIf(missing !== undefined).concurrent;
+
+const PATIENT = { timeout: 180_000 } as const;
+const LEASE = 5_000;
+const STEADY: ProcessOptions = {
+  assurance: { heartbeatInterval: LEASE / 6, heartbeatTtl: LEASE, presenceGrace: 1_000 },
+  worker: { lockDuration: 2_000, stalledInterval: 2_000 },
+};
+
+interface Wrong {
+  readonly clock: Clock;
+  readonly member: Member;
+}
+
+/** A process whose clock is so many hours from the right time. */
+async function spawnAt(fleet: Fleet, cleanup: Cleanup, hours: number, options: ProcessOptions = {}): Promise<Wrong> {
+  const clock = await Clock.open(library, cleanup, hours);
+  const member = await fleet.spawn({ ...STEADY, env: clock.env, ...options });
+  expect(await hoursAhead(member)).toBe(hours);
+  return { clock, member };
+}
+
+const hoursAhead = async (member: Member): Promise<number> =>
+  Math.round(((await member.ask<number>("now")) - Date.now()) / 3_600_000) || 0;
+
+async function set({ clock, member }: Wrong, hours: number): Promise<void> {
+  await clock.set(hours);
+  await until("its clock is wrong", async () => (await hoursAhead(member)) === hours);
+}
+
+for (const [holding, other] of [
+  [1, -1],
+  [-1, 1],
+] as const) {
+  withFaketime(
+    `a worker ${holding} h from the right time among others that are ${other} h from it: seen at work, missed when it dies`,
+    PATIENT,
+    async ({ onTestFinished }) => {
+      const fleet = await openFleet(undefined, { cleanup: onTestFinished });
+      const holder = await spawnAt(fleet, onTestFinished, holding);
+      const id = await fleet.add();
+      await fleet.started(id, 1);
+      const next = await spawnAt(fleet, onTestFinished, other);
+      const observer = await fleet.observe();
+      await until("its run is shown", async () => (await observer.snapshot.claims()).items.length === 1);
+      await observes(fleet, 2 * LEASE);
+      expect(fleet.told("instance.dead").map(({ payload }) => payload)).toEqual([]);
+      await holder.member.kill();
+      const killed = performance.now();
+      expect((await fleet.started(id, 2)).process).toBe(next.member);
+      expect(performance.now() - killed).toBeLessThan(2 * LEASE);
+      expect(next.member.all("instance.dead")).toHaveLength(1);
+    },
+  );
+}
+
+withFaketime("clocks set back and forth while jobs run: nobody dies but who is killed", PATIENT, async (context) => {
+  const fleet = await openFleet(undefined, { cleanup: context.onTestFinished });
+  const wrong = [await spawnAt(fleet, context.onTestFinished, 0), await spawnAt(fleet, context.onTestFinished, 0)];
+  const ids = [await fleet.add({ ms: 50_000 }), await fleet.add({ ms: 50_000 })];
+  for (const id of ids) await fleet.started(id, 1);
+  const [one, another] = wrong as [Wrong, Wrong];
+  for (const hours of [-1, 0, 1]) {
+    await set(one, hours);
+    await set(another, -hours || 0);
+    await observes(fleet, 2 * LEASE);
+    expect(fleet.told("instance.dead").map(({ payload }) => payload)).toEqual([]);
+  }
+  await fleet.completed(ids.length);
+  for (const id of ids) expect(fleet.starts(id)).toHaveLength(1);
+  expect(fleet.told("instance.fenced")).toHaveLength(0);
+
+  const last = await fleet.add();
+  const { process: holder } = await fleet.started(last, 1);
+  await holder.kill();
+  await fleet.started(last, 2);
+  expect(fleet.told("instance.dead")).toHaveLength(1);
+});
+
+withFaketime("its clock set back, a worker keeps a job that takes longer than every lock", PATIENT, async (context) => {
+  const fleet = await openFleet(undefined, { cleanup: context.onTestFinished });
+  const holder = await spawnAt(fleet, context.onTestFinished, 0);
+  const id = await fleet.add({ ms: 75_000 });
+  await fleet.started(id, 1);
+  await fleet.spawn(STEADY);
+  await set(holder, -1);
+  await until("it ends", async () => (await fleet.queue.getJobState(id)) === "completed", 90_000);
+  expect(fleet.starts(id)).toHaveLength(1);
+  expect((await fleet.accepted()).get(id)).toBe(1);
+});
+
+withFaketime(
+  "a suspect that is put off for a second comes back after seconds, however wrong the clock of who recovered it",
+  PATIENT,
+  async ({ onTestFinished }) => {
+    const fleet = await openFleet(undefined, { cleanup: onTestFinished });
+    await spawnAt(fleet, onTestFinished, 1, { worker: null });
+    const id = await fleet.add();
+    for (const run of [1, 2]) {
+      const holder = await fleet.spawn({ ...STEADY, assurance: { ...STEADY.assurance, autoRecovery: false } });
+      await fleet.started(id, run);
+      await holder.kill();
+    }
+    await fleet.spawn({ ...STEADY, assurance: { ...STEADY.assurance, autoRecovery: false } });
+    await fleet.started(id, 3);
+  },
+);
