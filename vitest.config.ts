@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { defineConfig } from "vitest/config";
 
 /** Every workspace folder that has a `test` folder, named like its folder. */
-const projects = ["packages", "examples", "tools"]
+const projects = ["packages", "examples", "tools", "."]
   .map((home) => join(import.meta.dirname, home))
   .filter((home) => existsSync(home))
   .flatMap((home) => readdirSync(home).map((name) => ({ name, root: join(home, name) })))

@@ -15,8 +15,9 @@ import type { ServedQueue } from "./served-queue.ts";
 import { ADOPTION_TTL, adoptionToken, holderOf, isAdoption } from "./tokens.ts";
 import type { IsTracked } from "./track.ts";
 
-/** How long the native check stays quiet after the last upkeep, ms. */
-const QUIET = 5_000;
+/** How long the native check stays quiet after the last upkeep, ms: longer than an outage after which locks have lapsed
+ * that their workers are about to renew, and as long as its own interval is by default. */
+const QUIET = 30_000;
 
 /** What a living holder gets before its run counts as abandoned, ms: until then it would be known to be late or blocked. */
 const BENEFIT = 60_000;

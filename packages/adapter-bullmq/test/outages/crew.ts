@@ -12,7 +12,7 @@ import { until } from "../support/until.ts";
 
 /** Longer than the lease and the locks of STEADY. */
 export const OUTAGE = 8_000;
-const LOCK = 2_000;
+const LOCK = 3_000;
 /** Jobs that begin right before an outage and end in it: one while its lock is still there, one when it has lapsed. */
 const ENDING = [LOCK / 2, OUTAGE * 0.6] as const;
 /** Jobs that outlast the outage: enough of them to meet every order in which things happen when it ends. */
