@@ -77,17 +77,18 @@ test.concurrent(
     const crew = await Crew.atWork(fleet, 32_000);
     const held = await fleet.queue.add("job", { ms: 300_000 });
     const { process: holder } = await fleet.started(held.id!, 1);
-    const stops = performance.now() + 30_000;
+    const least = performance.now() + 30_000;
+    const isFound = (): boolean => fleet.told("instance.dead").length > 0;
+    const restarts = new AbortController();
     const restarting = (async () => {
-      while (performance.now() < stops) {
+      while (!restarts.signal.aborted && (performance.now() < least || !isFound())) {
         await fleet.redis.restart();
         await sleep(2_000); // less than a lease
       }
     })();
     await holder.kill();
-    const killed = performance.now();
-    await until("the dead one is found", () => fleet.told("instance.dead").length > 0, 40_000);
-    expect(performance.now() - killed, "found while restarts go on").toBeLessThan(30_000);
+    onTestFinished(() => restarts.abort());
+    await until("the dead one is found, though restarts go on", isFound, 120_000);
     await fleet.started(held.id!, 2);
     await restarting;
     const dead = (await fleet.store.roster.dead()).map(({ registration }) => registration.incarnation);
