@@ -31,7 +31,7 @@ export class Disturber {
   /** Resolves when the step has begun; what takes time goes on in the background. */
   async carryOut(/** @type {Step} */ step) {
     await sleep(step.gap);
-    if (step.gap > 0) await within(TARGET_PATIENCE, () => this.#ready.length >= this.#options.size / 2);
+    if (step.gap > 0) await within(TARGET_PATIENCE, () => this.#isStanding());
     if (step.do === "kill") await this.#kill(step);
     else if (step.do === "freeze") await this.#freeze(step);
     else if (step.do === "leave") await this.#leave(step);
@@ -45,6 +45,13 @@ export class Disturber {
 
   get #ready() {
     return this.#options.fleet.ready;
+  }
+
+  /* Where more than half are gone at any time, nobody can tell a death from a broken path, and leases decide all. */
+  #isStanding() {
+    const { fleet, size } = this.#options;
+    const starting = fleet.members.filter(({ life }) => life.readyAt === undefined).length;
+    return this.#ready.length >= size / 2 && starting <= size / 4;
   }
 
   async #kill(/** @type {StepOf<"kill">} */ { alike, pick }) {

@@ -36,7 +36,7 @@ import {
 /** How the server counts subscribers: by PUBSUB NUMSUB, SHARDNUMSUB (Cluster from 7), or not at all. */
 export type Presence = "NUMSUB" | "SHARDNUMSUB" | "";
 
-const SLICE = 2_000;
+const SLICE = 500;
 const DEATHS_KEPT = 1_000;
 /** Tombstones outlive everything that a dead process could still have sent. */
 const TOMBSTONES_KEPT = 30 * 24 * 3_600_000;

@@ -6,7 +6,7 @@ import { judge } from "./judge.ts";
  *   KEYS    see lookKeys, then one key for each wanted duty
  *   ARGV    by, dutyTtl, interval, numsub, presencePrefix, protocol, slice, then the name of each wanted duty
  *   Returns {observed, population, deaths, changes, distrusted, presence, malformed, held{}, suspects{incarnation, cause, ...}, late{}, blocked{}}
- * Time: at most 2 x slice channels are counted in one look, whatever the size of the fleet; the marked ones always. */
+ * Time: in one look a slice of the fleet is counted, a quarter of it when that is more; the marked ones always. */
 export const lookKeys = [
   "clock",
   "instances",
@@ -23,7 +23,8 @@ export const lookKeys = [
 export const look: string = `
   ${named(lookKeys)}
   local by, dutyTtl, interval = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-  local numsub, presencePrefix, protocol, slice = ARGV[4], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
+  local numsub, presencePrefix, protocol = ARGV[4], ARGV[5], tonumber(ARGV[6])
+  local slice = math.max(tonumber(ARGV[7]), math.ceil(redis.call('HLEN', K.instances) / 4)) -- everybody within four looks
   local firstDuty, dutyNames = ${lookKeys.length}, 7
   local time = redis.call('TIME')
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
