@@ -55,8 +55,11 @@ function openQueue(fleet: Fleet, name: string, cleanup: Cleanup): Queue {
 
 /** Waits until the pills, and they alone, are buried, and everybody else has ended. */
 async function theGuiltyAreBuried(fleet: Fleet, pills: readonly string[], innocents: number): Promise<void> {
+  // The record of a burial comes before the burial itself.
   const done = async (): Promise<boolean> =>
-    (await quarantine(fleet)).length >= pills.length && (await fleet.queue.getCompletedCount()) === innocents;
+    (await quarantine(fleet)).length >= pills.length &&
+    (await fleet.queue.getFailedCount()) >= pills.length &&
+    (await fleet.queue.getCompletedCount()) === innocents;
   await until("the pills are buried and all others have ended", done, 180_000);
   expect((await quarantine(fleet)).toSorted()).toEqual(pills.toSorted());
   expect(await fleet.queue.getFailedCount()).toBe(pills.length);
