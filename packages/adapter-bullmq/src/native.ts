@@ -80,9 +80,13 @@ interface NativeOptions {
 
 export type ProcessJob = (job: NativeJob, token: string, ...rest: unknown[]) => Promise<unknown>;
 
+/** Its arguments are another number in each major version. */
+export type MoveToActive = (...args: unknown[]) => Promise<unknown>;
+
 export interface NativeWorker extends NativeMember {
   id: string;
   processJob: ProcessJob;
+  moveToActive: MoveToActive;
   readonly childPool?: unknown;
   readonly lockManager: { readonly trackedJobs: ReadonlyMap<string, { readonly token: string; ts?: number }> };
   paused?: boolean | undefined;

@@ -79,7 +79,14 @@ async function attempt(move: () => Promise<unknown>): Promise<number | undefined
 
 async function wakeFor(queue: ServedQueue, job: { id: string; run: number }): Promise<void> {
   if (queue.sightings.priorityOf(job.id, job.run) === 0) return;
-  await queue.run(wake, [queue.keys.prioritized, queue.keys.marker, queue.keys.meta, job.id]);
+  await wakeOne(queue, job.id);
+}
+
+/** One that was woken fetches nothing: somebody else shall look. */
+export const wakeAnother = (queue: ServedQueue): Promise<void> => wakeOne(queue, "");
+
+async function wakeOne(queue: ServedQueue, id: string): Promise<void> {
+  await queue.run(wake, [queue.keys.prioritized, queue.keys.marker, queue.keys.meta, id]);
 }
 
 async function failureOf(queue: ServedQueue, id: string): Promise<string> {

@@ -2,15 +2,19 @@
  *
  * Everything goes through `processJob` on the instance: BullMQ calls it for every job, function or sandbox, and it
  * returns when the queue has accepted or refused the end. The lock's token names the worker's id, so an id that
- * belonged to a dead incarnation is never used again, and what is fetched under one goes back unseen.
+ * belonged to a dead incarnation is never used again, and what is fetched under one goes back unseen. While we pause,
+ * `moveToActive` on the instance fetches nothing: BullMQ would, for a worker that slept when the pause began.
  */
 import { randomUUID } from "node:crypto";
 import type { AdapterHost, Run, RunControl } from "@assured-jobs/core";
+import { Fetches } from "./fetches.ts";
 import { guardFinish } from "./finish.ts";
 import type { Referee } from "./finish.ts";
 import { toWait } from "./moves.ts";
-import type { NativeJob, NativeWorker, ProcessJob } from "./native.ts";
+import type { MoveToActive, NativeJob, NativeWorker, ProcessJob } from "./native.ts";
+import { override } from "./override.ts";
 import { reasonOf } from "./reason.ts";
+import { wakeAnother } from "./requeue.ts";
 import type { Runs } from "./runs.ts";
 import { isGuarded, unguarded } from "./sandbox.ts";
 import type { ServedQueue } from "./served-queue.ts";
@@ -42,6 +46,7 @@ export class WorkerHook {
   readonly rules: StallRules;
   readonly #parts: HookParts;
   readonly #formerIds = new Set<string>();
+  readonly #fetches: Fetches;
   readonly #referee: Referee = {
     relock: (run) => this.queue.relock(run, this.rules.lockDuration),
     giveBack: ({ id, proof }) => this.#giveBack(id, proof),
@@ -59,6 +64,7 @@ export class WorkerHook {
     this.worker = worker;
     this.queue = parts.queue;
     this.#parts = parts;
+    this.#fetches = new Fetches(worker.name);
     const { lockDuration, stalledInterval, maxStalledCount } = { ...DEFAULTS, ...worker.opts };
     this.rules = { lockDuration, stalledInterval, maxStalledCount };
   }
@@ -103,9 +109,11 @@ export class WorkerHook {
     return this.worker.closed === true;
   }
 
+  /** Resolves when nothing is on its way any more: what an end fetched on top, or a fetch, is back. */
   async pause(): Promise<void> {
     this.#pausing = true;
     await this.#stopFetching();
+    await this.#fetches.settled();
   }
 
   /** A new id for what is fetched from now on; what was fetched under the old one goes back unseen. */
@@ -144,16 +152,25 @@ export class WorkerHook {
 
   #patch(): () => void {
     const { worker } = this;
-    const own = Object.hasOwn(worker, "processJob");
-    const original = worker.processJob;
-    const patched: ProcessJob = (job, token, ...rest) =>
-      this.#process(job, token, () => original.call(worker, job, token, ...rest));
-    worker.processJob = patched;
-    return () => {
-      if (worker.processJob !== patched) return; // somebody patched after us: ours only passes through from now on
-      if (own) worker.processJob = original;
-      else Reflect.deleteProperty(worker, "processJob");
-    };
+    const undo = [
+      override(worker, "processJob", (original): ProcessJob => {
+        return (job, token, ...rest) => this.#process(job, token, () => original.call(worker, job, token, ...rest));
+      }),
+      override(worker, "moveToActive", (original): MoveToActive => {
+        return (...args) => this.#fetches.track(this.#mayFetch ? original.apply(worker, args) : this.#fetchNothing());
+      }),
+    ];
+    return () => undo.forEach((one) => one());
+  }
+
+  get #mayFetch(): boolean {
+    return !(this.#pausing && (this.isAttached || this.worker.isPaused()));
+  }
+
+  /* It was woken, though, and another worker must be in its place. Paused for good, or it would ask again at once. */
+  async #fetchNothing(): Promise<undefined> {
+    await this.#stopFetching();
+    await wakeAnother(this.queue).catch(() => {}); // then the others wake by themselves, within their drainDelay
   }
 
   #restore(): void {
@@ -188,7 +205,7 @@ export class WorkerHook {
     token: string,
     { run, proceed }: { run: Run | undefined; proceed: Proceed },
   ): Promise<unknown> {
-    if (this.#isUnwelcome(token)) return this.#sendBack(job, token);
+    if (this.#isUnwelcome(token)) return this.#fetches.track(this.#sendBack(job, token));
     if (run === undefined) return proceed();
     return this.#parts.runs.of(run.id) === undefined
       ? this.#start(job, run, proceed)
@@ -220,7 +237,7 @@ export class WorkerHook {
   /* A fetch that was already on its way when the pause, or a new incarnation, began. */
   #isUnwelcome(token: string): boolean {
     if (this.#formerIds.size > 0 && this.#formerIds.has(holderOf(token))) return true;
-    return this.#pausing && (this.isAttached || this.worker.isPaused());
+    return !this.#mayFetch;
   }
 
   async #sendBack(job: NativeJob, token: string): Promise<undefined> {

@@ -353,9 +353,8 @@ describe.each(versions)("workers of $label", (bull) => {
     await adapter.pause();
     expect(worker.isPaused()).toBe(true);
     const later = await scene.queue.add("later", {});
-    // The fetch that was on its way brings it once; it goes back unseen.
-    await until("fetched", async () => (await scene.queue.getJob(later.id!))!.attemptsStarted === 1);
-    await until("it waits", async () => (await scene.queue.getWaitingCount()) === 1);
+    await until("the worker was woken", async () => !(await isFetching(scene)));
+    expect(await adapter.state(scene.key, later.id!)).toBe("waiting");
     expect(names).toEqual(["slow"]);
     await adapter.resume({ renew: false });
     expect(worker.isPaused()).toBe(false);
@@ -489,26 +488,70 @@ describe.each(versions)("workers of $label", (bull) => {
     expect(listeners()).toEqual(before);
   });
 
-  test("what the last fetch of a paused worker brings after detach goes back unseen", async () => {
+  test("a paused worker that is woken fetches nothing, after detach either, and an idle one wakes in its place", async () => {
     const scene = open();
-    let runs = 0;
-    const worker = scene.worker(async () => void runs++, { drainDelay: 30 });
-    const { adapter } = await assured(scene, worker);
+    const sleeper = scene.worker(async () => {}, { drainDelay: 30 });
+    const { adapter } = await assured(scene, sleeper);
     await until("the worker sleeps", () => isFetching(scene));
     await adapter.pause();
     await adapter.detach();
+    const heirs: string[] = [];
+    const heir = scene.worker(async ({ id }) => void heirs.push(id!), { drainDelay: 30 });
+    await until("both sleep", async () => (await sleepers(scene)) === 2);
     const job = await scene.queue.add("work", {});
+    await until("it has run", () => heirs.length === 1);
+    expect((await scene.queue.getJob(job.id!))!.attemptsStarted).toBe(1);
+    await heir.close();
+  });
+
+  test("pause resolves when no fetch is on its way: what one still brought is back, and never ran", async () => {
+    const scene = open();
+    let runs = 0;
+    const worker = scene.worker(async () => void runs++, { autorun: false });
+    const { opened: arrived, open: arrive } = gate();
+    const fetch = Reflect.get(worker, "moveToActive") as (...args: unknown[]) => Promise<unknown>;
+    Reflect.set(worker, "moveToActive", async (...args: unknown[]) => {
+      const job = await fetch.apply(worker, args);
+      await arrived;
+      return job;
+    });
+    const { adapter } = await assured(scene, worker);
+    const job = await scene.queue.add("work", {});
+    void worker.run();
     await until("fetched", async () => (await scene.queue.getJob(job.id!))!.attemptsStarted === 1);
-    await until("it waits", async () => (await adapter.state(scene.key, job.id!)) === "waiting");
+    let isPaused = false;
+    const paused = adapter.pause().then(() => (isPaused = true));
+    await until("it fetches no more", () => worker.isPaused());
+    await scene.redis.ping();
+    expect(isPaused).toBe(false);
+    arrive();
+    await paused;
+    expect(await adapter.state(scene.key, job.id!)).toBe("waiting");
     expect(runs).toBe(0);
+  });
+
+  test("what an end fetched on top of it is back when pause, called again, resolves", async () => {
+    for (let round = 0; round < 10; round++) {
+      const scene = open();
+      const worker = scene.worker(async () => {}, { concurrency: 3 });
+      const { adapter, host } = await assured(scene, worker);
+      await scene.queue.addBulk(Array.from({ length: 12 }, () => ({ name: "work", data: {} })));
+      await until("it works", () => host.runs.length > round);
+      await adapter.pause();
+      await until("its runs have ended", () => host.runs.every(({ ended }) => ended));
+      await adapter.pause();
+      expect(await scene.queue.getActiveCount()).toBe(0);
+    }
   });
 });
 
 const processJobOf = (worker: Worker): unknown => Reflect.get(worker, "processJob");
 
 /* A worker that has nothing to do waits inside Redis: blocked (b), as the same command was before it got an answer. */
-const isFetching = async (scene: Scene): Promise<boolean> =>
-  /flags=\S*b.* cmd=bzpopmin/.test(String(await scene.redis.client("LIST")));
+const sleepers = async (scene: Scene): Promise<number> =>
+  [...String(await scene.redis.client("LIST")).matchAll(/flags=\S*b.* cmd=bzpopmin/g)].length;
+
+const isFetching = async (scene: Scene): Promise<boolean> => (await sleepers(scene)) > 0;
 
 test("a finish for which the lock could not be put back for lack of an answer is not a failure: it is tried again", async () => {
   const unlocked = Object.assign(new Error("Missing lock"), { code: -2 });

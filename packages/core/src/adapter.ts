@@ -96,7 +96,10 @@ export interface QueueAdapter {
   detach(): Promise<void>;
   /** Ids under which this process holds jobs of `queue` from now on. Must be known to the store before the first fetch. */
   holders(queue: string): readonly string[];
-  /** Stops to fetch; runs go on. */
+  /**
+   * Stops to fetch; runs go on. Resolves when no fetch is on its way any more: what one still brought is a run by then,
+   * or back. Called again at the end of a handover, when the last runs may have fetched on top of their ends.
+   */
   pause(): Promise<void>;
   /** Fetches again, under new holder ids when `renew` is set: those of a dead incarnation are never used again. */
   resume(options: { readonly renew: boolean }): Promise<void>;

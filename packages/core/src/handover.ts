@@ -39,7 +39,7 @@ export interface HandoverParts {
 
 export async function handOver(parts: HandoverParts, incarnation: Incarnation, timeout: number): Promise<StopReport> {
   const { adapters, runs, before } = parts;
-  await Promise.allSettled(adapters.map((adapter) => adapter.pause()));
+  await quieten(adapters);
   await runs.idle(timeout);
   const told = runs.all;
   runs.giveUpAll(
@@ -51,6 +51,12 @@ export async function handOver(parts: HandoverParts, incarnation: Incarnation, t
   const count = (end: End): number => ends.filter((one) => one === end).length;
   const [handedOver, left] = [count("handed over"), count("left")];
   return { finished: Math.max(0, before - handedOver - left), handedOver, left };
+}
+
+/** Lets nobody fetch. False when a fetch of this process may still bring a job that nobody here will see. */
+export async function quieten(adapters: readonly QueueAdapter[]): Promise<boolean> {
+  const paused = await Promise.allSettled(adapters.map((adapter) => within(MOVE_PATIENCE, adapter.pause())));
+  return paused.every(({ status }) => status === "fulfilled");
 }
 
 type End = "finished" | "handed over" | "left";

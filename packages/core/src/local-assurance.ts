@@ -6,7 +6,7 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Assurance, InstanceInfo, StartOptions } from "./assurance.ts";
-import type { AdapterHost, QueueAdapter } from "./adapter.ts";
+import type { AdapterHost, QueueAdapter, RunControl } from "./adapter.ts";
 import { Actions } from "./actions.ts";
 import type { ActionRequest } from "./actions.ts";
 import { Auditor } from "./audit.ts";
@@ -16,7 +16,7 @@ import { AssuranceError, isPassing, reasonOf } from "./errors.ts";
 import { Events } from "./events.ts";
 import type { EventName, Listener } from "./events.ts";
 import { Gate } from "./gate.ts";
-import { handOver } from "./handover.ts";
+import { handOver, quieten } from "./handover.ts";
 import type { StopReport } from "./handover.ts";
 import { healthOf } from "./health.ts";
 import type { HealthReport } from "./health.ts";
@@ -209,12 +209,17 @@ export class LocalAssurance implements Assurance {
   readonly #countRecoveries: CountRecoveries = (queue, id) =>
     this.#store.casebook.deaths(queue, id, this.#settings.recoveryWindow);
 
+  /* A run from its fetch on: a process that is fenced while it registers must not forget those that wait at the gate. */
+  #onceAdmitted<T>(execute: (control: RunControl) => Promise<T>): (control: RunControl) => Promise<T> {
+    return async (control) => {
+      await this.#admitted.opened;
+      return execute(control);
+    };
+  }
+
   #hostFor(): AdapterHost {
     return {
-      run: (run, execute) => {
-        if (this.#admitted.isOpen) return this.#runs.execute(run, execute);
-        return this.#admitted.opened.then(() => this.#runs.execute(run, execute));
-      },
+      run: (run, execute) => this.#runs.execute(run, this.#admitted.isOpen ? execute : this.#onceAdmitted(execute)),
       lost: (run, reason) => {
         this.#events.emit("run.fenced", { queue: run.queue, id: run.id, run: run.run, reason });
         this.#runs.giveUp(
@@ -263,7 +268,8 @@ export class LocalAssurance implements Assurance {
     const { ledger } = this.#store;
     const parts = { adapters: this.#adapters, runs: this.#runs, events: this.#events, ledger, before };
     const report = await handOver(parts, this.#membership.incarnation, timeout);
-    await this.#quietly("retiring", () => this.#membership.end(report.left === 0));
+    const isQuiet = await quieten(this.#adapters);
+    await this.#quietly("retiring", () => this.#membership.end(isQuiet && report.left === 0));
     return report;
   }
 

@@ -161,13 +161,14 @@ export class Membership {
     const former = this.#incarnation;
     this.#phase = "fenced";
     events.emit("instance.fenced", { incarnation: former });
-    await Promise.allSettled(adapters.map((adapter) => adapter.pause()));
-    runs.giveUpAll(
-      new AssuranceError(
-        "ERR_FENCED",
-        `The incarnation ${former} was declared dead and its jobs were given away: what this run writes is refused.`,
-      ),
+    const reason = new AssuranceError(
+      "ERR_FENCED",
+      `The incarnation ${former} was declared dead and its jobs were given away: what this run writes is refused.`,
     );
+    const paused = Promise.allSettled(adapters.map((adapter) => adapter.pause()));
+    runs.giveUpAll(reason);
+    await paused;
+    runs.giveUpAll(reason); // those that the last fetches brought
     if (!(await runs.idle(PATIENCE))) {
       events.warn(
         "This process was fenced, and a job in it ignores its signal: nothing new is fetched until that job has ended. Let handlers stop when currentJob().signal is aborted.",

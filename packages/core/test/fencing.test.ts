@@ -114,6 +114,41 @@ describe("a process that was declared dead but lives", () => {
     expect(queue.get("1")?.run).toBe(3);
   });
 
+  test("while it registers takes none of what it had fetched by then into its next life", async () => {
+    const fleet = openFleet();
+    const { queue } = fleet;
+    const registered = defer();
+    queue.add("x", { id: "1" });
+    const started: { readonly run: number; readonly aborted: boolean }[] = [];
+    const process = fleet.create({
+      handler: async (job, signal) => {
+        started.push({ run: job.run, aborted: signal.aborted });
+        if (!signal.aborted) await untilAborted(job, signal);
+      },
+      store: (store) => ({
+        ...store,
+        roster: {
+          ...store.roster,
+          register: async (registration) => {
+            const answer = await store.roster.register(registration);
+            await registered.promise;
+            return answer;
+          },
+        },
+      }),
+    });
+    const starting = process.assurance.start();
+    await until(() => queue.get("1")?.state === "held" && process.pulse.present);
+    await declareDead(fleet, process);
+    await until(() => process.told.includes("instance.fenced"));
+    await new Promise((resolve) => setTimeout(resolve, 50)); // long enough for a rebirth that does not wait
+    expect(process.told).not.toContain("instance.reborn");
+    registered.resolve();
+    await starting;
+    await until(() => process.told.includes("instance.reborn"));
+    expect(started.filter(({ run, aborted }) => run === 1 && !aborted)).toEqual([]);
+  });
+
   test("is not born again when it leaves meanwhile: nothing of it beats on, and nothing fetches", async () => {
     const fleet = openFleet();
     const { queue } = fleet;
@@ -170,7 +205,7 @@ describe("a process that was declared dead but lives", () => {
     go.resolve();
     await stopped;
     await until(() => steps.includes("resumed"));
-    expect(steps).toEqual(["paused", "resumed", "paused"]);
+    expect(steps).toEqual(["paused", "resumed", "paused", "paused"]);
   });
 });
 
