@@ -7,7 +7,7 @@ import { CODE, codeOf, loadJob, promote, stateOf } from "./moves.ts";
 import { BURIED } from "./scripts/keep.ts";
 import { retake } from "./scripts/retake.ts";
 import type { ServedQueue } from "./served-queue.ts";
-import { withinDeadline } from "./redis.ts";
+import { withinDeadline } from "@assured-jobs/core/adapter-kit";
 
 const STATES: Readonly<Record<string, JobState>> = {
   active: "held",

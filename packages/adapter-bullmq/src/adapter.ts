@@ -18,12 +18,11 @@ import { queueKey } from "./keys.ts";
 import type { BullmqQueue, BullmqWorker, NativeMember } from "./native.ts";
 import { orphansOf } from "./orphans.ts";
 import { isWorker, recogniseQueue, recogniseWorker } from "./recognise.ts";
-import { checkOwner, disown, own } from "./ownership.ts";
 import { bury, requeue } from "./requeue.ts";
 import { Runs } from "./runs.ts";
 import { ServedQueue } from "./served-queue.ts";
-import { tracking } from "./track.ts";
-import type { IsTracked, Track } from "./track.ts";
+import { Ownership, tracking } from "@assured-jobs/core/adapter-kit";
+import type { IsTracked, Track } from "@assured-jobs/core/adapter-kit";
 import { upkeep } from "./upkeep.ts";
 import type { StallRules } from "./upkeep.ts";
 import { WorkerHook } from "./worker-hook.ts";
@@ -60,6 +59,8 @@ interface Served {
 
 const DEFAULT_RULES: StallRules = { lockDuration: 30_000, stalledInterval: 30_000, maxStalledCount: 1 };
 
+const owners = new Ownership<NativeMember>(({ name }) => `bullmqAdapter: a Worker of queue "${name}"`);
+
 class Adapter implements BullmqAdapter {
   readonly name = "bullmq";
   readonly #isTracked: IsTracked;
@@ -68,7 +69,7 @@ class Adapter implements BullmqAdapter {
   #host: AdapterHost | undefined;
 
   constructor({ workers = [], queues = [], track }: BullmqAdapterOptions) {
-    this.#isTracked = tracking(track);
+    this.#isTracked = tracking(track, "bullmqAdapter", "job names");
     for (const worker of listOf(workers, "workers")) this.#hook(worker);
     for (const queue of listOf(queues, "queues")) this.#join(recogniseQueue(queue));
     this.#ownAll();
@@ -116,7 +117,7 @@ class Adapter implements BullmqAdapter {
     this.#host = undefined;
     for (const hook of this.#hooks.values()) {
       hook.detach();
-      disown(hook.worker, this);
+      owners.disown(hook.worker, this);
     }
   }
 
@@ -193,7 +194,7 @@ class Adapter implements BullmqAdapter {
 
   #hook(candidate: BullmqWorker): WorkerHook {
     const worker = recogniseWorker(candidate);
-    checkOwner(worker, this);
+    owners.check(worker, this);
     if (this.#hooks.has(worker)) throw twice(worker.name);
     const { queue, runs } = this.#join(worker);
     const hook = new WorkerHook(worker, { queue, runs, isTracked: this.#isTracked, gone: (gone) => this.#drop(gone) });
@@ -202,7 +203,7 @@ class Adapter implements BullmqAdapter {
   }
 
   #ownAll(): void {
-    for (const { worker } of this.#hooks.values()) own(worker, this);
+    for (const { worker } of this.#hooks.values()) owners.own(worker, this);
   }
 
   #join(member: NativeMember): Served {
@@ -219,7 +220,7 @@ class Adapter implements BullmqAdapter {
 
   #drop(hook: WorkerHook): void {
     hook.detach();
-    disown(hook.worker, this);
+    owners.disown(hook.worker, this);
     this.#hooks.delete(hook.worker);
     this.#leave(hook.queue.key, hook.worker);
     void this.#host?.changed();

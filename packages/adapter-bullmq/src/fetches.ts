@@ -4,7 +4,7 @@
  * a job in the hands of nobody whom the store knows.
  */
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { withinDeadline } from "./redis.ts";
+import { withinDeadline } from "@assured-jobs/core/adapter-kit";
 
 export class Fetches {
   readonly #queue: string;

@@ -9,7 +9,7 @@ import { AssuranceError } from "@assured-jobs/core";
 import type { Run, RunControl } from "@assured-jobs/core";
 import { CODE, codeOf } from "./moves.ts";
 import type { NativeJob } from "./native.ts";
-import { reasonOf } from "./reason.ts";
+import { reasonOf } from "@assured-jobs/core/adapter-kit";
 
 /** What a refused finish may need. One for all runs of a worker. */
 export interface Referee {

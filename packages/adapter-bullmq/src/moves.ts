@@ -5,7 +5,7 @@
  */
 import type { NativeJob, NativeMember } from "./native.ts";
 import { primitivesOf } from "./recognise.ts";
-import { withinDeadline } from "./redis.ts";
+import { withinDeadline } from "@assured-jobs/core/adapter-kit";
 
 /** BullMQ's numeric error codes, the same in all versions. */
 export const CODE = { missing: -1, unlocked: -2, elsewhere: -3, scheduled: -8, mismatch: -6 } as const;

@@ -5,7 +5,7 @@ import type { Claim, DeadHolder, Incarnation, Orphan } from "@assured-jobs/core"
 import type { ActiveJob } from "./active-list.ts";
 import type { ServedQueue } from "./served-queue.ts";
 import { holderOf, isAdoption } from "./tokens.ts";
-import type { IsTracked } from "./track.ts";
+import type { IsTracked } from "@assured-jobs/core/adapter-kit";
 
 /** Orphans of `dead` in the order in which they are best given back. */
 export async function orphansOf(

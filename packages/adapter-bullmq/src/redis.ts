@@ -1,10 +1,9 @@
 /* Runs our own Lua scripts through whatever Redis driver the user gave to BullMQ.
  *
  * Version 6, and 5.81, hand out their driver interface (defineCommand, runCommand); 5.64 hands out ioredis itself.
- * Every call ends within a deadline: BullMQ's connections retry without limit, and a recovery must not hang on one
- * queue. A script that is given up may still run later; that is safe, because each one compares before it acts.
+ * Every call ends within a deadline; a script that is given up may still run later, and compares before it acts.
  */
-import { AssuranceError } from "@assured-jobs/core";
+import { withinDeadline } from "@assured-jobs/core/adapter-kit";
 import type { NativeMember, ScriptClient } from "./native.ts";
 
 /** One Lua script. */
@@ -17,25 +16,11 @@ export interface Script {
 
 export type ScriptArgument = string | number;
 
-const DEADLINE = 5_000;
 const defined = new WeakMap<ScriptClient, Set<string>>();
 
 /** Keys first, then arguments, as the script's head says. Rejects with ERR_QUEUE_UNREACHABLE after five seconds. */
 export function runScript(member: NativeMember, script: Script, args: readonly ScriptArgument[]): Promise<unknown> {
   return withinDeadline(member.name, call(member, script, args));
-}
-
-/** Passes `work` through, unless it takes too long. */
-export async function withinDeadline<T>(queue: string, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(unreachable(queue)), DEADLINE);
-  });
-  try {
-    return await Promise.race([work, deadline]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 async function call(member: NativeMember, script: Script, args: readonly ScriptArgument[]): Promise<unknown> {
@@ -55,9 +40,3 @@ function define(client: ScriptClient, name: string, script: Script): void {
 
 const clientOf = (member: NativeMember): Promise<ScriptClient> =>
   (member.getBackend === undefined ? member.client : member.getBackend().client) as Promise<ScriptClient>;
-
-const unreachable = (queue: string): AssuranceError =>
-  new AssuranceError(
-    "ERR_QUEUE_UNREACHABLE",
-    `The Redis of queue "${queue}" did not answer within ${DEADLINE} ms. Nothing is lost: it is tried again. Check the connection of its BullMQ objects.`,
-  );

@@ -5,11 +5,11 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { AdapterHost, Run, RunControl } from "@assured-jobs/core";
-import { reasonOf } from "./reason.ts";
+import { reasonOf } from "@assured-jobs/core/adapter-kit";
 import type { Runs } from "./runs.ts";
 import { inspect } from "./scripts/inspect.ts";
 import type { ServedQueue } from "./served-queue.ts";
-import type { IsTracked } from "./track.ts";
+import type { IsTracked } from "@assured-jobs/core/adapter-kit";
 import type { WorkerHook } from "./worker-hook.ts";
 
 const LOOK_EVERY = 100;

@@ -13,7 +13,7 @@ import { stall } from "./scripts/stall.ts";
 import { unlist } from "./scripts/unlist.ts";
 import type { ServedQueue } from "./served-queue.ts";
 import { ADOPTION_TTL, adoptionToken, holderOf, isAdoption } from "./tokens.ts";
-import type { IsTracked } from "./track.ts";
+import type { IsTracked } from "@assured-jobs/core/adapter-kit";
 
 /** How long the native check stays quiet after the last upkeep, ms: longer than an outage after which locks have lapsed
  * that their workers are about to renew, and as long as its own interval is by default. */

@@ -12,8 +12,7 @@ import { guardFinish } from "./finish.ts";
 import type { Referee } from "./finish.ts";
 import { toWait } from "./moves.ts";
 import type { MoveToActive, NativeJob, NativeWorker, ProcessJob } from "./native.ts";
-import { override } from "./override.ts";
-import { reasonOf } from "./reason.ts";
+import { override, reasonOf } from "@assured-jobs/core/adapter-kit";
 import { wakeAnother } from "./requeue.ts";
 import type { Runs } from "./runs.ts";
 import { isGuarded, unguarded } from "./sandbox.ts";
@@ -21,7 +20,7 @@ import type { ServedQueue } from "./served-queue.ts";
 import { reportStarted } from "./started.ts";
 import { renewInTime } from "./renewal.ts";
 import { holderOf } from "./tokens.ts";
-import type { IsTracked } from "./track.ts";
+import type { IsTracked } from "@assured-jobs/core/adapter-kit";
 import type { StallRules } from "./upkeep.ts";
 
 const DEFAULTS = { lockDuration: 30_000, stalledInterval: 30_000, maxStalledCount: 1 } as const;

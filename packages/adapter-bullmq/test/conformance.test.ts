@@ -1,4 +1,4 @@
-import { describeAdapter } from "@assured-jobs/core/testing";
+import { describeAdapter, RecordingHost, until } from "@assured-jobs/core/testing";
 import type { AdapterHarness, HeldMany, HeldRun, Verdict } from "@assured-jobs/core/testing";
 import type { JobState } from "@assured-jobs/core";
 import { startRedis } from "@assured-jobs/dev-redis";
@@ -8,8 +8,6 @@ import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, test } from "vitest";
 import { Scene, versions } from "./support/bull.ts";
 import type { Bull } from "./support/bull.ts";
-import { FakeHost } from "./support/host.ts";
-import { until } from "./support/until.ts";
 
 let server: RedisHandle;
 beforeAll(async () => {
@@ -28,7 +26,7 @@ const STATES: Record<string, JobState> = {
 class Process {
   readonly #scene: Scene;
   readonly #worker: Worker;
-  readonly #host = new FakeHost();
+  readonly #host = new RecordingHost();
   readonly #ended: Promise<Verdict>;
   #end!: { finish: () => void; fail: (error: Error) => void };
 

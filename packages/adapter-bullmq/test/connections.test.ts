@@ -9,8 +9,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 import { bullmqAdapter } from "../src/index.ts";
 import { Scene, versions } from "./support/bull.ts";
 import { dead, fleet } from "./support/dead.ts";
-import { FakeHost } from "./support/host.ts";
-import { gate, until } from "./support/until.ts";
+import { gate, RecordingHost, until } from "@assured-jobs/core/testing";
 
 let server: RedisHandle;
 beforeAll(async () => {
@@ -87,7 +86,7 @@ describe.each(drivers)("$label", ({ bull, connect }) => {
     });
     worker.on("error", () => {});
     onTestFinished(() => worker.close(true));
-    const host = new FakeHost();
+    const host = new RecordingHost();
     await adapter.attach(host);
     await adapter.add(worker);
     await until("a run is reported", () => host.runs.length === 1);

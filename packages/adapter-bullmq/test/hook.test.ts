@@ -5,8 +5,7 @@ import { AssuranceError } from "@assured-jobs/core";
 import type { Worker } from "bullmq";
 import { Scene, versions } from "./support/bull.ts";
 import { dead } from "./support/dead.ts";
-import { controlOf, FakeHost } from "./support/host.ts";
-import { gate, until } from "./support/until.ts";
+import { controlOf, gate, RecordingHost, until } from "@assured-jobs/core/testing";
 import { guardFinish } from "../src/finish.ts";
 import type { BullmqAdapter, BullmqAdapterOptions } from "../src/index.ts";
 
@@ -23,8 +22,8 @@ describe.each(versions)("workers of $label", (bull) => {
     scene: Scene,
     worker: Worker,
     options: BullmqAdapterOptions = {},
-  ): Promise<{ adapter: BullmqAdapter; host: FakeHost }> {
-    const host = new FakeHost();
+  ): Promise<{ adapter: BullmqAdapter; host: RecordingHost }> {
+    const host = new RecordingHost();
     const adapter = scene.adapter({ workers: [worker], queues: [scene.queue], ...options });
     await adapter.attach(host);
     return { adapter, host };
@@ -452,7 +451,7 @@ describe.each(versions)("workers of $label", (bull) => {
   test("workers come and go at run time", async () => {
     const scene = open();
     const adapter = scene.adapter({});
-    const host = new FakeHost();
+    const host = new RecordingHost();
     await adapter.attach(host);
     expect(adapter.queues).toEqual([]);
     const { opened, open: finish } = gate();

@@ -5,7 +5,7 @@ import { Queue, Worker } from "bullmq";
 import * as five from "bullmq5";
 import { Redis } from "ioredis";
 import { Scene, versions } from "./support/bull.ts";
-import { FakeHost } from "./support/host.ts";
+import { RecordingHost } from "@assured-jobs/core/testing";
 import { bullmqAdapter, sandboxGuard } from "../src/index.ts";
 import type { BullmqAdapterOptions } from "../src/index.ts";
 
@@ -94,10 +94,10 @@ describe.each(versions)("ownership on $label", (bull) => {
     expect(refused({ workers: [worker, worker] }).message).toContain("twice");
     const first = scene.adapter({ workers: [worker] });
     expect(refused({ workers: [worker] }).message).toContain("another adapter");
-    await first.attach(new FakeHost());
+    await first.attach(new RecordingHost());
     await first.detach();
-    await scene.adapter({ workers: [worker] }).attach(new FakeHost());
-    await expect(first.attach(new FakeHost())).rejects.toMatchObject({ code: "ERR_OPTION" });
+    await scene.adapter({ workers: [worker] }).attach(new RecordingHost());
+    await expect(first.attach(new RecordingHost())).rejects.toMatchObject({ code: "ERR_OPTION" });
   });
 
   test("several workers and queues of one queue are one queue with several holders", async () => {
@@ -117,7 +117,7 @@ describe.each(versions)("ownership on $label", (bull) => {
     const scene = new Scene(bull, server.url);
     const file = new URL("./support/sandboxed.cjs", import.meta.url).pathname;
     const warned = async (options: object): Promise<number> => {
-      const host = new FakeHost();
+      const host = new RecordingHost();
       await scene.adapter({ workers: [scene.worker(file, { ...options, autorun: false })] }).attach(host);
       return host.warnings.filter((message) => message.includes("sandboxGuard()")).length;
     };

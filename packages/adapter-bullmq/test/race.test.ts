@@ -4,8 +4,7 @@ import type { RedisHandle } from "@assured-jobs/dev-redis";
 import type { Orphan } from "@assured-jobs/core";
 import { Scene, versions } from "./support/bull.ts";
 import { claimOf, claimed, dead, fleet } from "./support/dead.ts";
-import { FakeHost } from "./support/host.ts";
-import { gate, until } from "./support/until.ts";
+import { gate, RecordingHost, until } from "@assured-jobs/core/testing";
 
 let server: RedisHandle;
 beforeAll(async () => {
@@ -130,7 +129,7 @@ describe.each(versions)("many at once on $label", (bull) => {
       await opened;
     };
     const workers = [1, 2].map(() => scene.worker(process, options));
-    const host = new FakeHost();
+    const host = new RecordingHost();
     const adapter = scene.adapter({ workers });
     await adapter.attach(host);
     const began = performance.now();

@@ -4,7 +4,7 @@ import type { RedisHandle } from "@assured-jobs/dev-redis";
 import type { Orphan } from "@assured-jobs/core";
 import { Scene, versions } from "./support/bull.ts";
 import { claimOf, claimed, dead } from "./support/dead.ts";
-import { gate, until } from "./support/until.ts";
+import { gate, until } from "@assured-jobs/core/testing";
 import type { BullmqAdapter } from "../src/index.ts";
 
 let server: RedisHandle;

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 import { startRedis } from "@assured-jobs/dev-redis";
 import type { RedisHandle } from "@assured-jobs/dev-redis";
 import { Scene, versions } from "./support/bull.ts";
-import { until } from "./support/until.ts";
+import { until } from "@assured-jobs/core/testing";
 import { sandboxGuard } from "../src/index.ts";
 
 let server: RedisHandle;

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as moves from "../src/moves.ts";
 import type { NativeMember, NativeWorker } from "../src/native.ts";
 import { Scene, versions } from "./support/bull.ts";
-import { gate, until } from "./support/until.ts";
+import { gate, until } from "@assured-jobs/core/testing";
 
 let server: RedisHandle;
 beforeAll(async () => {

@@ -3,8 +3,7 @@ import { startRedis } from "@assured-jobs/dev-redis";
 import type { RedisHandle } from "@assured-jobs/dev-redis";
 import { Scene, versions } from "./support/bull.ts";
 import { dead, fleet } from "./support/dead.ts";
-import { FakeHost } from "./support/host.ts";
-import { gate, until } from "./support/until.ts";
+import { gate, RecordingHost, until } from "@assured-jobs/core/testing";
 
 let server: RedisHandle;
 beforeAll(async () => {
@@ -53,7 +52,7 @@ describe.each(versions)("upkeep on $label", (bull) => {
     await scene.lapse(id!);
     const ran = gate();
     const worker = scene.worker(async () => ran.open(), { stalledInterval: 50, maxStalledCount: 1, autorun: false });
-    await scene.adapter({ workers: [worker] }).attach(new FakeHost());
+    await scene.adapter({ workers: [worker] }).attach(new RecordingHost());
     void worker.run();
     await ran.opened;
   });

@@ -2,7 +2,7 @@
  * users have them: BullMQ alone runs a job that blocks its loop for 75 s twice, each time. */
 import { Redis } from "ioredis";
 import { expect, test } from "vitest";
-import { until } from "../support/until.ts";
+import { until } from "@assured-jobs/core/testing";
 import { openFleet } from "./fleet.ts";
 import type { Fleet, Member } from "./fleet.ts";
 

@@ -3,7 +3,7 @@
 import { expect, test } from "vitest";
 import { observes } from "../outages/crew.ts";
 import { Clock, findFaketime } from "../outages/faketime.ts";
-import { until } from "../support/until.ts";
+import { until } from "@assured-jobs/core/testing";
 import { openFleet } from "./fleet.ts";
 import type { Cleanup, Fleet, Member, ProcessOptions } from "./fleet.ts";
 

@@ -11,7 +11,7 @@ import { Queue } from "bullmq";
 import type { JobsOptions, WorkerOptions } from "bullmq";
 import { Redis } from "ioredis";
 import { onTestFinished } from "vitest";
-import { until } from "../support/until.ts";
+import { until } from "@assured-jobs/core/testing";
 
 export interface ProcessOptions {
   readonly name?: string;

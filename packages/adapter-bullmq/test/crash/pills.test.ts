@@ -3,7 +3,7 @@
 import { startRedis } from "@assured-jobs/dev-redis";
 import { Queue } from "bullmq";
 import { expect, test } from "vitest";
-import { until } from "../support/until.ts";
+import { until } from "@assured-jobs/core/testing";
 import { openFleet } from "./fleet.ts";
 import type { Cleanup, Fleet, Member, ProcessOptions } from "./fleet.ts";
 

@@ -1,7 +1,7 @@
 /* The promises of docs/guarantees.md, on real processes that are really killed. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { until } from "../support/until.ts";
+import { until } from "@assured-jobs/core/testing";
 import { openFleet } from "./fleet.ts";
 import type { Fleet, Member } from "./fleet.ts";
 

@@ -1,6 +1,6 @@
 /* P7 and P13 at the edges of a process's life: it starts, or leaves, while the store answers nothing, or takes nothing. */
 import { expect, test } from "vitest";
-import { until } from "../support/until.ts";
+import { until } from "@assured-jobs/core/testing";
 import { PATIENT, STEADY, during, openScene } from "./crew.ts";
 
 /** What stop() may take beyond its timeout, on a busy machine. */

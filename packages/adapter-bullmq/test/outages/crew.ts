@@ -8,7 +8,7 @@ import { Redis } from "ioredis";
 import { expect } from "vitest";
 import { openFleet } from "../crash/fleet.ts";
 import type { Cleanup, Fleet, Member, ProcessOptions } from "../crash/fleet.ts";
-import { until } from "../support/until.ts";
+import { until } from "@assured-jobs/core/testing";
 
 /** Longer than the lease and the locks of STEADY. */
 export const OUTAGE = 8_000;

@@ -2,7 +2,7 @@
  * everybody mortal. The server stays the same one (its run_id too), so nothing tells that there was an outage. */
 import { Redis } from "ioredis";
 import { expect, test } from "vitest";
-import { until } from "../support/until.ts";
+import { until } from "@assured-jobs/core/testing";
 import { Crew, OUTAGE, PATIENT, during, observes, openScene } from "./crew.ts";
 
 const ROUNDS = 5;

@@ -2,7 +2,7 @@
  * user of its own, so jobs go on; only the store is refused. */
 import type { Redis } from "ioredis";
 import { expect, test } from "vitest";
-import { until } from "../support/until.ts";
+import { until } from "@assured-jobs/core/testing";
 import { Crew, OUTAGE, PATIENT, STEADY, during, openScene } from "./crew.ts";
 
 const USER = "fleet";

@@ -2,7 +2,7 @@
  * It lasts longer than every lease and lock; a job that ends meanwhile has ended, once the server takes it. */
 import type { Redis } from "ioredis";
 import { expect, test } from "vitest";
-import { until } from "../support/until.ts";
+import { until } from "@assured-jobs/core/testing";
 import { Crew, OUTAGE, PATIENT, during, openScene } from "./crew.ts";
 
 interface Refusal {

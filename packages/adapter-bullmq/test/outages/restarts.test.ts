@@ -2,7 +2,7 @@
  * run_id then, so nobody was ever seen present on it: who lives must not look absent, and who died must not live on. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { until } from "../support/until.ts";
+import { until } from "@assured-jobs/core/testing";
 import type { Member } from "../crash/fleet.ts";
 import { Crew, OUTAGE, PATIENT, STEADY, during, observes, openScene } from "./crew.ts";
 

@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 import type { Cleanup } from "../crash/fleet.ts";
 import { openFleet } from "../crash/fleet.ts";
 import type { Fleet } from "../crash/fleet.ts";
-import { until } from "../support/until.ts";
+import { until } from "@assured-jobs/core/testing";
 import { Crew, OUTAGE, PATIENT, STEADY, during } from "./crew.ts";
 import { Clock, findFaketime } from "./faketime.ts";
 

@@ -11,7 +11,7 @@ import { Cluster } from "ioredis";
 import { expect, onTestFinished, test } from "vitest";
 import { Fleet } from "../crash/fleet.ts";
 import type { Member } from "../crash/fleet.ts";
-import { until } from "../support/until.ts";
+import { until } from "@assured-jobs/core/testing";
 import { STEADY } from "./scene.ts";
 
 const PREFIX = "{bull}";

@@ -18,7 +18,7 @@ import { Redis } from "ioredis";
 import { expect, onTestFinished, test } from "vitest";
 import { Fleet } from "../crash/fleet.ts";
 import type { Member } from "../crash/fleet.ts";
-import { until } from "../support/until.ts";
+import { until } from "@assured-jobs/core/testing";
 import { LOCK, STEADY } from "./scene.ts";
 
 const MORE_THAN_SOCKETS_HOLD = 48 * 1024 * 1024;

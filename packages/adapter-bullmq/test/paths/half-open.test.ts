@@ -5,7 +5,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { until } from "../support/until.ts";
+import { until } from "@assured-jobs/core/testing";
 import { PATIENT, Scene, STEADY } from "./scene.ts";
 
 const { heartbeatTtl: LEASE, heartbeatInterval: INTERVAL, presenceGrace: GRACE } = STEADY;

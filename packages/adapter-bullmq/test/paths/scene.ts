@@ -9,7 +9,7 @@ import { expect } from "vitest";
 import type { TestContext } from "vitest";
 import { openFleet } from "../crash/fleet.ts";
 import type { Cleanup, Fleet, Member, ProcessOptions } from "../crash/fleet.ts";
-import { until } from "../support/until.ts";
+import { until } from "@assured-jobs/core/testing";
 
 /** Time for a test on a busy machine. */
 export const PATIENT = { timeout: 180_000 } as const;

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { expect, test } from "vitest";
 import type { Member } from "../crash/fleet.ts";
-import { until } from "../support/until.ts";
+import { until } from "@assured-jobs/core/testing";
 import { Scene } from "./scene.ts";
 import type { Traveller } from "./scene.ts";
 

@@ -16,6 +16,9 @@ export type {
   Subscriber,
   Subscription,
 } from "../memory/index.ts";
+export { controlOf, RecordingHost } from "./recording-host.ts";
+export type { Reported } from "./recording-host.ts";
 export type { Runner, Skip, SuiteOptions } from "./runner.ts";
 export { describeStore } from "./store-suite/index.ts";
 export type { Presence, StoreHarness } from "./store-suite/harness.ts";
+export { gate, until } from "./until.ts";

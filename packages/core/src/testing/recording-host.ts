@@ -1,13 +1,15 @@
-import type { AdapterHost, Run, RunControl } from "@assured-jobs/core";
+/* A host for tests of adapters: it does what core would with the runs that are reported, and writes everything down. */
+import type { AdapterHost, Run, RunControl } from "../adapter.ts";
 
+/** A run as it was reported. */
 export interface Reported {
   readonly run: Run;
   readonly abort: AbortController;
   ended: boolean;
 }
 
-/** What core would do, written down. */
-export class FakeHost implements AdapterHost {
+/** Reported runs are carried out at once, and listed. */
+export class RecordingHost implements AdapterHost {
   readonly runs: Reported[] = [];
   readonly lostRuns: { run: Run; reason: string }[] = [];
   readonly warnings: string[] = [];

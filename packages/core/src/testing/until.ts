@@ -1,3 +1,4 @@
+/* Waiting in tests: for a condition with a deadline, never for luck. */
 import { setTimeout as sleep } from "node:timers/promises";
 
 const EVERY = 10;
