@@ -1,0 +1,70 @@
+/* Mends what breaks around a Bee queue, so that it works again without a restart of its process.
+ *
+ * A Redis that is down when the queue is made: Bee gives up at once and ends the process by an unhandled rejection.
+ * Here the queue connects again until it is connected, and who waits for it waits on. Scripts that the server has
+ * forgotten: Bee calls them by hash only. Here they are loaded again, and the call is repeated.
+ */
+import { createRequire } from "node:module";
+import { setTimeout as sleep } from "node:timers/promises";
+import { override } from "@assured-jobs/core/adapter-kit";
+import type { NativeClient, NativeQueue } from "./native.ts";
+import { isUnknownScript } from "./redis.ts";
+
+/** ms */
+const RETRY = 500;
+
+/** Connects on until it is connected. Call it in the turn in which the queue was made, or later. */
+export function keepConnecting(queue: NativeQueue): void {
+  if (queue._isReady || queue._ready === false) return;
+  const { handler, concurrency } = queue;
+  const first = queue._ready;
+  const ready = first.catch(() => connectAgain(queue).then(() => handler && restart(queue, handler, concurrency)));
+  queue._ready = ready;
+}
+
+async function connectAgain(queue: NativeQueue): Promise<void> {
+  const ready = queue._ready;
+  while (!queue._isReady && !queue.paused) {
+    await sleep(RETRY);
+    for (const name of ["client", "bclient", "eclient"] as const) drop(queue, name);
+    void queue.connect();
+    const attempt = queue._ready;
+    queue._ready = ready; // who waits for it now waits for the end of this
+    await Promise.resolve(attempt).catch((error: unknown) => {
+      if (queue.listenerCount("error") > 0) queue.emit("error", error);
+    });
+  }
+}
+
+function drop(queue: NativeQueue, name: "client" | "bclient" | "eclient"): void {
+  const client = queue[name];
+  queue[name] = null;
+  if (client !== null && client !== queue.settings.redis) client.end(true);
+}
+
+/* The loops of process() ended with the first attempt. */
+function restart(queue: NativeQueue, handler: NonNullable<NativeQueue["handler"]>, concurrency: number): void {
+  queue.handler = undefined;
+  queue.process(concurrency, (job) => handler(job));
+}
+
+/** Returns how to undo it. */
+export function keepScripts(queue: NativeQueue): () => void {
+  return override(queue, "_evalScriptOn", (original) => async (commandable, args) => {
+    const again = [...args]; // Bee changes the list
+    try {
+      return await original.call(queue, commandable, args);
+    } catch (error) {
+      if (!isUnknownScript(error)) throw error;
+      await scripts().buildCache(queue.client as NativeClient);
+      if (commandable !== queue.client) throw error; // a batch has ended by now
+      return original.call(queue, commandable, again);
+    }
+  });
+}
+
+interface BeeScripts {
+  buildCache(client: NativeClient): Promise<unknown>;
+}
+
+const scripts = (): BeeScripts => createRequire(import.meta.url)("bee-queue/lib/lua") as BeeScripts;

@@ -1,0 +1,68 @@
+/* One queue of Bee's in a private Redis. Everything a scene opens is closed when its test is over. */
+import BeeQueue from "bee-queue";
+import { Redis } from "ioredis";
+import { onTestFinished } from "vitest";
+import { beeAdapter } from "../../src/index.ts";
+import type { BeeAdapter, BeeAdapterOptions } from "../../src/index.ts";
+import { keysOf, queueKey } from "../../src/keys.ts";
+import type { Keys } from "../../src/keys.ts";
+import type { NativeQueue } from "../../src/native.ts";
+
+let serial = 0;
+
+export type Bee = BeeQueue;
+export type BeeOptions = BeeQueue.QueueSettings;
+
+export const nativeOf = (queue: Bee): NativeQueue => queue as unknown as NativeQueue;
+
+/** One fresh queue. `queue` is its producer, and works on nothing. */
+export class Scene {
+  readonly url: string;
+  readonly name: string = `q${process.pid}-${++serial}`;
+  readonly redis: Redis;
+  readonly queue: Bee;
+  readonly key: string;
+  readonly keys: Keys;
+
+  constructor(url: string, options: BeeOptions = {}) {
+    this.url = url;
+    this.redis = new Redis(url);
+    onTestFinished(() => this.redis.disconnect());
+    this.queue = this.open({ isWorker: false, getEvents: false, ...options });
+    this.key = queueKey(nativeOf(this.queue));
+    this.keys = keysOf(nativeOf(this.queue));
+  }
+
+  /** Another Queue object, with connections of its own, as another process would have. */
+  open(options: BeeOptions = {}): Bee {
+    const queue = new BeeQueue(this.name, { redis: this.url as never, getEvents: false, ...options });
+    queue.on("error", () => {});
+    onTestFinished(() => queue.close(1).catch(() => {}));
+    return queue;
+  }
+
+  adapter(options: BeeAdapterOptions = { queues: [this.queue] }): BeeAdapter {
+    const adapter = beeAdapter(options);
+    onTestFinished(() => adapter.detach());
+    return adapter;
+  }
+
+  /** Adds a job and returns its id. */
+  async add(data: unknown = {}, id?: string): Promise<string> {
+    const job = this.queue.createJob(data);
+    if (id !== undefined) job.setId(id);
+    return (await job.save()).id;
+  }
+
+  waiting(): Promise<string[]> {
+    return this.redis.lrange(this.keys.waiting, 0, -1);
+  }
+
+  active(): Promise<string[]> {
+    return this.redis.lrange(this.keys.active, 0, -1);
+  }
+
+  owners(): Promise<Record<string, string>> {
+    return this.redis.hgetall(this.keys.owner);
+  }
+}
