@@ -2,6 +2,7 @@
 
 /** @type {Readonly<Record<string, () => Promise<import("./contract.d.ts").QueueModule>>>} */
 const modules = {
+  bee: () => import("./bee.mjs"),
   bullmq: () => import("./bullmq.mjs"),
 };
 

@@ -17,8 +17,12 @@ import type { ServedQueue } from "./served-queue.ts";
 
 /** An idle queue is looked at so often, ms: for jobs that were given back with a delay, and in case a wake-up is lost. */
 const LOOK_EVERY = 1_000;
+/** Fetches on the way at once: a second one need not wait for the answer of the first. */
+const AT_ONCE = 3;
 /** After an error, ms. */
 const RETRY = 500;
+/** The answer to a fetch that is refused. */
+const BARRED = -2;
 /** No connection delivers what it was given so long ago, ms. */
 const BARRED_FOR = 3_600_000;
 
@@ -42,13 +46,16 @@ export class Fetcher {
   readonly #queue: NativeQueue;
   readonly #parts: FetcherParts;
   readonly #slots: Slot[] = [];
+  readonly #onTheWay = new Set<Promise<void>>();
+  /** Fetches whose reply was lost: number -> holder. */
+  readonly #lost = new Map<number, string>();
   #number = 0;
   #isOpen = true;
-  #looping = false;
-  #onTheWay: Promise<void> | undefined;
-  /** The holder and number of a fetch whose reply was lost. */
-  #lost: readonly [holder: string, number: number] | undefined;
-  #waiting: Promise<unknown> | undefined;
+  /** How many slots the fetches on the way are for. */
+  #asked = 0;
+  /** Nothing is there, or an error was told a moment ago: one waits, for all slots. */
+  #isWaiting = false;
+  #blocked: Promise<unknown> | undefined;
 
   constructor(queue: NativeQueue, parts: FetcherParts) {
     this.#queue = queue;
@@ -75,8 +82,8 @@ export class Fetcher {
   /** Resolves when nothing is on its way; rejects with ERR_QUEUE_UNREACHABLE when that takes more than five seconds. */
   async close(): Promise<void> {
     this.#isOpen = false;
-    if (this.#onTheWay !== undefined) await withinDeadline(this.#parts.served.key, this.#onTheWay);
-    if (this.#lost !== undefined) await this.#retract(this.#lost);
+    await withinDeadline(this.#parts.served.key, Promise.all(this.#onTheWay));
+    await this.#retractLost();
   }
 
   /** The slots that wait, to be served otherwise. */
@@ -85,74 +92,68 @@ export class Fetcher {
   }
 
   #go(): void {
-    if (this.#looping || !this.#isOpen) return;
-    this.#looping = true;
-    void this.#loop().finally(() => {
-      this.#looping = false;
-      if (this.#isOpen && this.#slots.length > 0) this.#go();
-    });
+    const free = this.#slots.length - this.#asked;
+    if (free <= 0 || !this.#isOpen || this.#isWaiting || this.#onTheWay.size >= AT_ONCE) return;
+    if (this.#queue.paused) for (const slot of this.dismiss()) slot(null);
+    else void this.#fetch(free);
   }
 
-  async #loop(): Promise<void> {
-    while (this.#isOpen && this.#slots.length > 0) {
-      if (this.#queue.paused) return this.#dismissAll();
-      try {
-        if (this.#lost !== undefined) await this.#retract(this.#lost);
-        const rest = await this.#track(this.#take(this.#slots.length));
-        if (rest !== undefined) await this.#idle(rest);
-      } catch (error) {
-        await this.#failed(error);
-      }
+  async #fetch(wanted: number): Promise<void> {
+    const work = this.#take(wanted);
+    this.#track(work);
+    this.#asked += wanted;
+    try {
+      const due = await work.finally(() => (this.#asked -= wanted));
+      if (due !== undefined) await this.#wait(() => this.#untilWoken(due));
+    } catch (error) {
+      await this.#wait(() => this.#failed(error));
     }
-  }
-
-  #dismissAll(): void {
-    for (const slot of this.dismiss()) slot(null);
+    this.#go();
   }
 
   /* close() of the queue waits for what is on its way, and so does close() here. */
-  async #track<T>(work: Promise<T>): Promise<T> {
-    const quiet = work.then(
-      () => {},
-      () => {},
-    );
-    this.#onTheWay = quiet;
-    this.#queue.activeJobs.add(quiet);
-    try {
-      return await work;
-    } finally {
+  #track(work: Promise<unknown>): void {
+    const end = (): void => {
+      this.#onTheWay.delete(quiet);
       this.#queue.activeJobs.delete(quiet);
-      this.#onTheWay = undefined;
-    }
+    };
+    const quiet: Promise<void> = work.then(end, end);
+    this.#onTheWay.add(quiet);
+    this.#queue.activeJobs.add(quiet);
+  }
+
+  async #wait(wait: () => Promise<unknown>): Promise<void> {
+    if (this.#isWaiting) return;
+    this.#isWaiting = true;
+    await wait().catch((error: unknown) => this.#failed(error));
+    this.#isWaiting = false;
   }
 
   /* Returns ms until a look is due; undefined when there may be more at once. */
   async #take(wanted: number): Promise<number | undefined> {
-    const { served, holder } = this.#parts;
-    const { keys } = served;
-    const [id, number] = [holder(), this.nextNumber()];
-    this.#lost = [id, number];
-    const where = [
-      keys.waiting,
-      keys.active,
-      keys.jobs,
-      keys.stalling,
-      keys.owner,
-      keys.run,
-      keys.parked,
-      keys.bar(id),
-    ];
-    const [due, ...fields] = (await served.run(fetch, [...where, id, wanted, number])) as [number, ...string[]];
-    this.#lost = undefined;
+    if (this.#lost.size > 0) await this.#retractLost();
+    const [due, ...fields] = await this.#ask(wanted, this.nextNumber(), this.#parts.holder());
     for (let at = 0; at < fields.length; at += 3) await this.#hand(fields.slice(at, at + 3));
-    if (fields.length / 3 === wanted || Number(due) === -2) return undefined;
-    return Number(due) < 0 ? LOOK_EVERY : Math.min(LOOK_EVERY, Number(due));
+    if (fields.length === 3 * wanted || due === BARRED) return undefined;
+    return due < 0 ? LOOK_EVERY : Math.min(LOOK_EVERY, due);
+  }
+
+  async #ask(wanted: number, number: number, holder: string): Promise<[number, ...string[]]> {
+    const { served } = this.#parts;
+    const { waiting, active, jobs, stalling, owner, run, parked } = served.keys;
+    const where = [waiting, active, jobs, stalling, owner, run, parked, served.keys.bar(holder)];
+    try {
+      return (await served.run(fetch, [...where, holder, wanted, number])) as [number, ...string[]];
+    } catch (error) {
+      this.#lost.set(number, holder);
+      throw error;
+    }
   }
 
   async #hand([id = "", json = "", proof = ""]: readonly string[]): Promise<void> {
     const { served, fetched, warn } = this.#parts;
     const slot = this.#isOpen && !this.#queue.paused ? this.#slots.shift() : undefined;
-    if (slot === undefined) return void (await giveBack(served, id, proof));
+    if (slot === undefined) return giveBack(served, id, proof);
     try {
       const job = jobClassOf(this.#queue).fromData(this.#queue, id, json);
       fetched({ job, proof });
@@ -165,12 +166,12 @@ export class Fetcher {
   }
 
   /* A timer beside it: slots that waited in Bee's own way block the same connection until each has got a job. */
-  async #idle(ms: number): Promise<void> {
+  async #untilWoken(ms: number): Promise<void> {
     const { bclient } = this.#queue;
-    if (!this.#isOpen || bclient === null) return void (await sleep(ms));
-    this.#waiting ??= this.#block(bclient, ms);
     const timer = new AbortController();
-    await Promise.race([this.#waiting, sleep(ms + 50, undefined, timer)]).finally(() => timer.abort());
+    if (bclient !== null) this.#blocked ??= this.#block(bclient, ms);
+    const alarm = sleep(ms + 50, undefined, timer);
+    await Promise.race([this.#blocked, alarm]).finally(() => timer.abort());
   }
 
   async #block(bclient: NativeClient, ms: number): Promise<void> {
@@ -178,15 +179,17 @@ export class Fetcher {
     try {
       await send(bclient, "blmove", [waiting, waiting, "RIGHT", "RIGHT", Math.max(0.01, ms / 1_000)]);
     } finally {
-      this.#waiting = undefined;
+      this.#blocked = undefined;
     }
   }
 
-  async #retract([holder, number]: readonly [string, number]): Promise<void> {
-    const { keys } = this.#parts.served;
-    const where = [keys.owner, keys.active, keys.waiting, keys.bar(holder)];
-    await this.#parts.served.run(retract, [...where, holder, number, BARRED_FOR]);
-    this.#lost = undefined;
+  async #retractLost(): Promise<void> {
+    const { served } = this.#parts;
+    const { owner, active, waiting } = served.keys;
+    for (const [number, holder] of this.#lost) {
+      await served.run(retract, [owner, active, waiting, served.keys.bar(holder), holder, number, BARRED_FOR]);
+      this.#lost.delete(number);
+    }
   }
 
   async #failed(error: unknown): Promise<void> {

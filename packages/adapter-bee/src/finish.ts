@@ -61,7 +61,11 @@ function endOf({ settings }: NativeQueue, error: unknown, job: NativeJob): End {
   return delay === 0 ? { status, write: "wait", due: 0 } : { status, write: "delay", due: Date.now() + delay };
 }
 
-const traceOf = (error: unknown): unknown => (error instanceof Error ? (error.stack ?? error.message) : error);
+/* Anything can be thrown. */
+function traceOf(error: unknown): unknown {
+  const { stack, message } = error as { stack?: unknown; message?: unknown };
+  return stack || message || error;
+}
 
 function argsOf(
   { queue, served, run }: Ending,

@@ -48,19 +48,22 @@ function restart(queue: NativeQueue, handler: NonNullable<NativeQueue["handler"]
   queue.process(concurrency, (job) => handler(job));
 }
 
-/** Returns how to undo it. */
+/** Returns how to undo it. A batch is not repeated: Bee tells its caller at once which jobs it could not save. */
 export function keepScripts(queue: NativeQueue): () => void {
-  return override(queue, "_evalScriptOn", (original) => async (commandable, args) => {
+  return override(queue, "_evalScriptOn", (original) => (commandable, args) => {
     const again = [...args]; // Bee changes the list
-    try {
-      return await original.call(queue, commandable, args);
-    } catch (error) {
-      if (!isUnknownScript(error)) throw error;
-      await scripts().buildCache(queue.client as NativeClient);
-      if (commandable !== queue.client) throw error; // a batch has ended by now
-      return original.call(queue, commandable, again);
-    }
+    const result = original.call(queue, commandable, args);
+    const loaded = result.catch((error: unknown) => loadFor(queue, error));
+    loaded.catch(() => {});
+    if (commandable !== queue.client) return result;
+    return result.catch(() => loaded.then(() => original.call(queue, commandable, again)));
   });
+}
+
+/* Rejects with any other error. */
+async function loadFor({ client }: NativeQueue, error: unknown): Promise<void> {
+  if (!isUnknownScript(error) || client === null) throw error;
+  await scripts().buildCache(client);
 }
 
 interface BeeScripts {

@@ -159,7 +159,7 @@ export class QueueHook {
   async #admit(job: NativeJob, run: Run, proceed: Proceed): Promise<Outcome> {
     if (this.#parts.runs.of(run.id) !== undefined) await this.#parts.runs.turn(run.id);
     const host = this.#host;
-    if (host === undefined || this.#isPaused) return void (await giveBack(this.served, run.id, run.proof));
+    if (host === undefined || this.#isPaused) return this.#giveBack(run);
     const work = host.run(run, (control) => this.#execute(job, { run, control, proceed }));
     this.#parts.runs.open(run, work);
     try {
@@ -173,10 +173,14 @@ export class QueueHook {
     job: NativeJob,
     { run, control, proceed }: { run: Run; control: RunControl; proceed: Proceed },
   ): Promise<Outcome> {
-    if (control.givenUp) return giveBack(this.served, run.id, run.proof).then(() => undefined);
+    if (control.givenUp) return this.#giveBack(run);
     this.#endings.set(job, { queue: this.queue, served: this.served, run, control, refused: this.#refused });
     this.#starting = this.#proofs.has(job) ? job.id : undefined;
     return proceed();
+  }
+
+  async #giveBack({ id, proof }: Run): Promise<undefined> {
+    await giveBack(this.served, id, proof);
   }
 
   readonly #refused = (run: Run): void => {

@@ -67,7 +67,7 @@ async function lookAt(queue: ServedQueue, interval: number): Promise<{ tick: boo
   const [tick, ...fields] = (await queue.run(look, [...where, interval])) as [number, ...string[]];
   const strays: Seen[] = [];
   for (let at = 0; at < fields.length; at += 2) strays.push({ id: fields[at] ?? "", what: fields[at + 1] ?? "" });
-  return { tick: Number(tick) === 1, strays };
+  return { tick: tick === 1, strays };
 }
 
 /* Marked at the last tick and not stalled at this one: somebody keeps it, who is none of ours. */

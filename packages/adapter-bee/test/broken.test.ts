@@ -1,0 +1,195 @@
+/* What breaks around a queue, and how it works again: lost replies, lost scripts, a Redis that comes late. */
+import { gate, RecordingHost, until } from "@assured-jobs/core/testing";
+import { startProxy } from "@assured-jobs/dev-proxy";
+import { startRedis } from "@assured-jobs/dev-redis";
+import type { RedisHandle } from "@assured-jobs/dev-redis";
+import BeeQueue from "bee-queue";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { beeAdapter } from "../src/index.ts";
+import { Scene } from "./support/bee.ts";
+import type { Bee, BeeOptions } from "./support/bee.ts";
+
+let server: RedisHandle;
+beforeAll(async () => {
+  server = await startRedis({ own: true });
+});
+afterAll(() => server.stop());
+
+/** A worker whose path to Redis is in the hands of the test. */
+async function behindProxy(scene: Scene) {
+  const proxy = await startProxy({ target: server.port });
+  onTestFinished(() => proxy.stop());
+  const worker = scene.open({ redis: proxy.url as never });
+  const host = new RecordingHost();
+  const adapter = scene.adapter({ queues: [worker] });
+  await adapter.attach(host);
+  return { proxy, worker, host, adapter };
+}
+
+const succeeded = (scene: Scene): Promise<number> => scene.redis.scard(scene.keys.succeeded);
+
+describe("lost replies", () => {
+  test("jobs whose fetch was carried out and never answered go back, and run", async () => {
+    const scene = new Scene(server.url);
+    const { proxy, worker, host } = await behindProxy(scene);
+    worker.process(4, async () => 1);
+    await scene.add();
+    await until("it works", () => host.runs[0]?.ended);
+    for (let round = 0; round < 3; round++) {
+      proxy.lose("replies");
+      const ids = await Promise.all([scene.add(), scene.add(), scene.add()]);
+      await until("they were taken, and nobody was told", async () => (await scene.active()).length > 0);
+      await proxy.mend();
+      await until("all ran", async () => {
+        const done = await scene.redis.smismember(scene.keys.succeeded, ...ids);
+        return done.every(Boolean);
+      });
+    }
+    expect(await scene.active()).toEqual([]);
+    expect(await scene.owners()).toEqual({});
+  });
+
+  test("an end that was not answered is told again, and counts once", async () => {
+    const scene = new Scene(server.url);
+    const { proxy, worker, host } = await behindProxy(scene);
+    const { opened, open } = gate();
+    const told: string[] = [];
+    worker.on("succeeded", (job) => told.push(job.id));
+    worker.process(() => opened);
+    const id = await scene.add();
+    await until("it runs", () => host.runs[0]);
+    proxy.lose("replies");
+    open();
+    await until("the end has arrived", async () => (await succeeded(scene)) === 1);
+    expect(told).toEqual([]);
+    await proxy.mend();
+    await until("and is known", () => told.length === 1);
+    expect([told, host.lostRuns, await scene.owners()]).toEqual([[id], [], {}]);
+  });
+
+  test("an end that never arrived is told again", async () => {
+    const scene = new Scene(server.url);
+    const { proxy, worker, host } = await behindProxy(scene);
+    const { opened, open } = gate();
+    worker.process(() => opened);
+    await scene.add();
+    await until("it runs", () => host.runs[0]);
+    await proxy.cut();
+    open();
+    await until("it was tried", () => host.runs[0]?.ended === false);
+    expect(await succeeded(scene)).toBe(0);
+    await proxy.mend();
+    await until("it has arrived", async () => (await succeeded(scene)) === 1);
+    await until("the run has ended", () => host.runs[0]?.ended);
+  });
+
+  test("while its job was given away, an end that is told again is refused", async () => {
+    const scene = new Scene(server.url);
+    const { proxy, worker, host, adapter } = await behindProxy(scene);
+    const { opened, open } = gate();
+    const told: string[] = [];
+    worker.on("succeeded", (job) => told.push(job.id));
+    worker.process(() => opened);
+    const id = await scene.add();
+    const { run } = await until("it runs", () => host.runs[0]);
+    await proxy.cut();
+    open();
+    const elsewhere = scene.adapter();
+    const dead = { incarnation: {} as never, ids: adapter.holders(scene.key), claims: [] };
+    const [orphan] = await elsewhere.heldBy(scene.key, [dead]);
+    await elsewhere.requeue(orphan!, { delay: 0 });
+    await proxy.mend();
+    await until("it was refused", () => host.lostRuns[0]);
+    expect(host.lostRuns[0]?.run).toEqual(run);
+    await until("it runs again, and ends", () => host.runs[1]?.ended);
+    expect(told).toEqual([id]);
+  });
+
+  test("after a connection was reset, as many run at once as before", async () => {
+    const scene = new Scene(server.url);
+    const { proxy, worker, host } = await behindProxy(scene);
+    let [now, most] = [0, 0];
+    worker.process(20, async () => {
+      most = Math.max(most, ++now);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      now--;
+    });
+    await scene.add();
+    await until("it works", () => host.runs[0]?.ended);
+    proxy.reset();
+    await until("20 run at once again", async () => {
+      await scene.queue.saveAll(Array.from({ length: 40 }, () => scene.queue.createJob({})));
+      await until("they ran", async () => (await scene.waiting()).length === 0);
+      return most === 20;
+    });
+  });
+});
+
+describe("lost scripts", () => {
+  test("after SCRIPT FLUSH jobs are saved, delayed ones raised, stalls checked, and jobs run", async () => {
+    const scene = new Scene(server.url);
+    const worker = scene.open({ activateDelayedJobs: true, delayedDebounce: 10 });
+    const adapter = scene.adapter({ queues: [scene.queue, worker] });
+    await adapter.attach(new RecordingHost());
+    worker.process(async () => 1);
+    await scene.add();
+    await until("it works", async () => (await succeeded(scene)) === 1);
+    await scene.redis.script("FLUSH");
+    await scene.add();
+    await scene.queue
+      .createJob({})
+      .delayUntil(Date.now() + 100)
+      .save();
+    await until("all ran", async () => (await succeeded(scene)) === 3);
+    await scene.redis.script("FLUSH");
+    expect(await worker.checkStalledJobs()).toBe(0);
+    await adapter.detach();
+    await scene.redis.script("FLUSH");
+    await expect(scene.add()).rejects.toThrow("NOSCRIPT");
+  });
+
+  test("a batch tells which jobs it could not save, and the next one saves them", async () => {
+    const scene = new Scene(server.url);
+    scene.adapter();
+    await scene.queue.ready();
+    await scene.redis.script("FLUSH");
+    const jobs = [1, 2, 3].map((n) => scene.queue.createJob({ n }));
+    expect((await scene.queue.saveAll(jobs)).size).toBe(3);
+    await until("the scripts are there", async () => (await scene.queue.saveAll(jobs)).size === 0);
+    expect((await scene.waiting()).length).toBe(3);
+  });
+});
+
+describe("a Redis that is down when the queue is made", () => {
+  const connect = (url: string, name: string, options: BeeOptions = {}): Bee => {
+    const queue = new BeeQueue(name, { redis: url as never, getEvents: false, ...options });
+    queue.on("error", () => {});
+    onTestFinished(() => queue.close(1).catch(() => {}));
+    return queue;
+  };
+
+  for (const order of ["before", "after"] as const) {
+    test(`is waited for; process() was called ${order} the adapter was made`, async () => {
+      const proxy = await startProxy({ target: server.port });
+      onTestFinished(() => proxy.stop());
+      await proxy.cut();
+      const scene = new Scene(server.url);
+      const worker = connect(proxy.url, scene.name);
+      const ran: string[] = [];
+      const work = (): unknown => worker.process(3, async ({ id }) => void ran.push(id));
+      if (order === "before") work();
+      const adapter = beeAdapter({ queues: [worker] });
+      onTestFinished(() => adapter.detach());
+      if (order === "after") work();
+      await adapter.attach(new RecordingHost());
+      const id = await scene.add();
+      await new Promise((resolve) => setTimeout(resolve, 700)); // at least one more try in vain
+      await proxy.mend();
+      await until("it works", () => ran.length === 1);
+      expect(ran).toEqual([id]);
+      const saved = await worker.createJob({}).save();
+      await until("and is a producer as well", () => ran.length === 2);
+      expect(ran).toEqual([id, saved.id]);
+    });
+  }
+});
