@@ -19,6 +19,9 @@ import type { ServedQueue } from "./served-queue.ts";
 const LOOK_EVERY = 1_000;
 /** Fetches on the way at once: a second one need not wait for the answer of the first. */
 const AT_ONCE = 3;
+/** All who wait are woken. Who comes too late so often in a row has quick neighbours, and takes its time: up to so many ms. */
+const LATE_AT_MOST = 5;
+const CALM = 100;
 /** After an error, ms. */
 const RETRY = 500;
 /** The answer to a fetch that is refused. */
@@ -55,7 +58,9 @@ export class Fetcher {
   #asked = 0;
   /** Nothing is there, or an error was told a moment ago: one waits, for all slots. */
   #isWaiting = false;
-  #blocked: Promise<unknown> | undefined;
+  #blocked: Promise<boolean> | undefined;
+  /** How often in a row it was woken and came too late. */
+  #late = 0;
 
   constructor(queue: NativeQueue, parts: FetcherParts) {
     this.#queue = queue;
@@ -133,6 +138,7 @@ export class Fetcher {
   async #take(wanted: number): Promise<number | undefined> {
     if (this.#lost.size > 0) await this.#retractLost();
     const [due, ...fields] = await this.#ask(wanted, this.nextNumber(), this.#parts.holder());
+    if (fields.length > 0) this.#late = 0;
     for (let at = 0; at < fields.length; at += 3) await this.#hand(fields.slice(at, at + 3));
     if (fields.length === 3 * wanted || due === BARRED) return undefined;
     return due < 0 ? LOOK_EVERY : Math.min(LOOK_EVERY, due);
@@ -170,14 +176,18 @@ export class Fetcher {
     const { bclient } = this.#queue;
     const timer = new AbortController();
     if (bclient !== null) this.#blocked ??= this.#block(bclient, ms);
-    const alarm = sleep(ms + 50, undefined, timer);
-    await Promise.race([this.#blocked, alarm]).finally(() => timer.abort());
+    const alarm = sleep(ms + 50, false, timer);
+    const woken = await Promise.race([this.#blocked ?? alarm, alarm]).finally(() => timer.abort());
+    this.#late = woken ? this.#late + 1 : 0;
+    if (this.#late > LATE_AT_MOST) await sleep(Math.random() * Math.min(CALM, this.#late));
   }
 
-  async #block(bclient: NativeClient, ms: number): Promise<void> {
+  /* True when there was something; by now somebody else may have it. */
+  async #block(bclient: NativeClient, ms: number): Promise<boolean> {
     const { waiting } = this.#parts.served.keys;
     try {
-      await send(bclient, "blmove", [waiting, waiting, "RIGHT", "RIGHT", Math.max(0.01, ms / 1_000)]);
+      const seconds = Math.max(0.01, ms / 1_000);
+      return (await send(bclient, "blmove", [waiting, waiting, "RIGHT", "RIGHT", seconds])) !== null;
     } finally {
       this.#blocked = undefined;
     }

@@ -49,6 +49,24 @@ describe("lost replies", () => {
     expect(await scene.owners()).toEqual({});
   });
 
+  test("pause() waits for a fetch on its way, and what that brings goes back unseen", async () => {
+    const scene = new Scene(server.url);
+    const { proxy, worker, host, adapter } = await behindProxy(scene);
+    worker.process(async () => 1);
+    await scene.add();
+    await until("it works", () => host.runs[0]?.ended);
+    proxy.freeze("replies");
+    const id = await scene.add();
+    await until("it was taken", async () => (await scene.active()).length === 1);
+    let isQuiet = false;
+    const pausing = adapter.pause().then(() => (isQuiet = true));
+    for (let n = 0; n < 5; n++) await scene.redis.ping();
+    expect(isQuiet).toBe(false);
+    proxy.thaw();
+    await pausing;
+    expect([await scene.waiting(), host.runs.length, await scene.owners()]).toEqual([[id], 1, {}]);
+  });
+
   test("an end that was not answered is told again, and counts once", async () => {
     const scene = new Scene(server.url);
     const { proxy, worker, host } = await behindProxy(scene);

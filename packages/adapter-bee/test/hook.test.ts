@@ -89,6 +89,23 @@ describe("runs", () => {
     expect(ran).toEqual(ids);
   });
 
+  test("idle workers that come too late for every job ask ever less, and take over when they are needed", async () => {
+    const scene = new Scene(server.url);
+    const idle = await Promise.all(Array.from({ length: 10 }, () => assured(scene)));
+    for (const { worker } of idle) worker.process(async () => 1);
+    const asks = async (): Promise<number> =>
+      Number(/cmdstat_evalsha:calls=(\d+)/.exec(await scene.redis.info("commandstats"))?.[1]);
+    const before = await asks();
+    const ran = (): number => idle.reduce((sum, { host }) => sum + host.runs.length, 0);
+    for (let n = 1; n <= 400; n++) {
+      await scene.add();
+      await until("it runs", () => ran() === n);
+    }
+    expect((await asks()) - before).toBeLessThan(400 * idle.length);
+    await scene.queue.saveAll(Array.from({ length: 200 }, () => scene.queue.createJob({})));
+    await until("all ran", () => ran() === 600);
+  });
+
   test("several queues of one process are told apart", async () => {
     const [one, two] = [new Scene(server.url), new Scene(server.url)];
     const workers = [one.open(), two.open()];
