@@ -46,6 +46,10 @@ export function fleetOf({ assured, lives, ledger }) {
 /** The end that the queue accepted, as its record has it. */
 export const isEnd = (/** @type {Fact} */ { what }) => what === "completed" || what === "failed";
 
+/** Under how many of its incarnations it was declared dead: one that was frozen again before it knew of its death died once. */
+export const deathsOf = (/** @type {Pick<Life, "freezes">} */ { freezes }) =>
+  new Set(freezes.filter(({ declared }) => declared).map(({ incarnation }) => incarnation)).size;
+
 /** Whether it was frozen until the others had declared it dead. */
 export const wasZombie = (/** @type {Life | undefined} */ life) =>
   life?.freezes.some(({ declared }) => declared === true) ?? false;

@@ -4,10 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startRedis } from "@assured-jobs/dev-redis";
+import { deathsOf } from "./case-file.mjs";
 import { readDiary } from "./diary.mjs";
 import { Disturber } from "./disturber.mjs";
 import { Feeder } from "./feeder.mjs";
 import { Fleet } from "./fleet.mjs";
+import { inOrdinals } from "./ordinals.mjs";
 import { within } from "./patience.mjs";
 import { Schedule } from "./schedule.mjs";
 import { Witness } from "./witness.mjs";
@@ -92,8 +94,8 @@ async function onStage(storm, say, interrupted, endings) {
   await witness.stop();
   await fleet.close();
   const notes = fleet.lives.flatMap(({ process }) => readDiary(fleet.diaryOf(process), process));
-  const { facts, ledger } = witness;
-  const history = { assured: !storm.bare, plans: feeder.plans, facts, notes, ledger, lives: fleet.lives, leftovers };
+  const told = inOrdinals({ facts: witness.facts, notes, ledger: witness.ledger });
+  const history = { assured: !storm.bare, plans: feeder.plans, ...told, lives: fleet.lives, leftovers };
   const { kills, pauses } = disturber;
   return { history, kills, pauses, seconds: secondsOf(scene) };
 }
@@ -134,8 +136,7 @@ async function calm(/** @type {Scene} */ { storm, fleet, feeder, witness }) {
 }
 
 /* Born again after the last time that it was declared dead. */
-const isItself = (/** @type {import("./history.d.mts").Life} */ { freezes, rebornAt }) =>
-  rebornAt.length >= freezes.filter(({ declared }) => declared).length;
+const isItself = (/** @type {import("./history.d.mts").Life} */ life) => life.rebornAt.length >= deathsOf(life);
 
 const secondsOf = (/** @type {Scene} */ { startedAt }) => Math.round((performance.now() - startedAt) / 1_000);
 

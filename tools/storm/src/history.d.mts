@@ -42,6 +42,8 @@ export interface Fact {
   readonly at: number;
   /** `returned`: it left the hands of a worker without an end. */
   readonly what: "added" | "active" | "returned" | "completed" | "failed";
+  /** Of `active`: the queue's own number of the run, where that is not simply which run of the job it is. */
+  readonly run?: number | undefined;
   /** Whose end was accepted. */
   readonly by?: RunName | undefined;
   readonly detail?: string | undefined;

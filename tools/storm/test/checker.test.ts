@@ -301,3 +301,10 @@ test("a process killed at the moment of its birth has no name, and its death is 
   draft.ledger.push(dead("w4.eeee", 300));
   expect(check(draft)).toEqual([]);
 });
+
+test("a zombie that is frozen again before it knows of its death died once", () => {
+  const draft = healthy();
+  const [freeze] = draft.lives[2]!.freezes;
+  draft.lives[2]!.freezes.push({ ...freeze!, from: 7_010, to: 7_020 });
+  expect(check(draft)).toEqual([]);
+});

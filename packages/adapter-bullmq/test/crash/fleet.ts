@@ -1,7 +1,6 @@
 /* A fleet of real processes on one BullMQ queue in a private Redis, and what they told before they died. */
-import { fork } from "node:child_process";
-import type { ChildProcess } from "node:child_process";
-import { once } from "node:events";
+import { enlist } from "@assured-jobs/dev-crew";
+import type { Cleanup, Member, Told } from "@assured-jobs/dev-crew";
 import { startRedis } from "@assured-jobs/dev-redis";
 import type { RedisHandle } from "@assured-jobs/dev-redis";
 import { createAssurance, redisStore } from "@assured-jobs/core";
@@ -39,19 +38,6 @@ export interface ProcessOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** What a process tells; more fields by type. */
-export interface Told {
-  readonly type: string;
-  readonly id?: string;
-  readonly run?: number;
-  readonly code?: string;
-  readonly payload?: never;
-  readonly order?: number;
-  readonly result?: unknown;
-  readonly at: number;
-  readonly process: Member;
-}
-
 /** Fast enough for a test, and in the proportions of the defaults. */
 const QUICK: AssuranceOptions = {
   heartbeatInterval: 200,
@@ -64,63 +50,9 @@ const QUICK: AssuranceOptions = {
 /** A process may take this long to start where many others do, ms. */
 const START = 60_000;
 
-export class Member {
-  readonly child: ChildProcess;
-  readonly told: Told[] = [];
-  readonly name: string;
-  incarnation = "";
-  #orders = 0;
-
-  constructor(child: ChildProcess, name: string, log: Told[]) {
-    this.name = name;
-    this.child = child;
-    child.on("message", (message: Omit<Told, "at" | "process">) => {
-      const told: Told = { ...message, at: performance.now(), process: this };
-      this.told.push(told);
-      log.push(told);
-    });
-  }
-
-  all(type: string, id?: string): Told[] {
-    return this.told.filter((told) => told.type === type && (id === undefined || told.id === id));
-  }
-
-  heard(type: string, id?: string, timeout = 15_000): Promise<Told> {
-    return until(`a process tells ${type} ${id ?? ""}`, () => this.all(type, id).at(0), timeout);
-  }
-
-  async kill(): Promise<void> {
-    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
-    const gone = once(this.child, "exit");
-    this.child.kill("SIGKILL");
-    await gone;
-  }
-
-  get isGone(): boolean {
-    return this.child.exitCode !== null || this.child.signalCode !== null;
-  }
-
-  freeze(): void {
-    this.child.kill("SIGSTOP");
-  }
-
-  thaw(): void {
-    this.child.kill("SIGCONT");
-  }
-
-  /** Calls something in the process; see process.mjs. */
-  async ask<T>(call: string, ...args: unknown[]): Promise<T> {
-    const order = ++this.#orders;
-    this.child.send({ call, args, order });
-    const answer = await until(`${call} is answered`, () => this.told.find((told) => told.order === order), 30_000);
-    return answer.result as T;
-  }
-}
-
 let serial = 0;
 
-/** Told what to undo when the test is over. */
-export type Cleanup = (undo: () => Promise<void> | void) => void;
+export type { Cleanup, Member, Told } from "@assured-jobs/dev-crew";
 
 const whenFinished: Cleanup = (undo) => onTestFinished(undo);
 
@@ -156,11 +88,8 @@ export class Fleet {
       ...rest,
       assurance: { ...QUICK, name, ...assurance },
     };
-    const child = fork(new URL("./process.mjs", import.meta.url), [], {
-      env: { ...process.env, ...env, CRASH_TEST: JSON.stringify(given) },
-    });
-    this.cleanup(() => void child.kill("SIGKILL"));
-    return new Member(child, name, this.log);
+    const program = new URL("./process.mjs", import.meta.url);
+    return enlist(program, { name, env: { ...env, CRASH_TEST: JSON.stringify(given) } }, this);
   }
 
   async add(data: object = {}, opts: JobsOptions = {}): Promise<string> {

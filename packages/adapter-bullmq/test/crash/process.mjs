@@ -7,7 +7,7 @@ import { bullmqAdapter } from "@assured-jobs/adapter-bullmq";
 import { createAssurance, currentJob, redisStore } from "@assured-jobs/core";
 import { Queue, Worker } from "bullmq";
 import { Cluster } from "ioredis";
-import { dyingAfter } from "./dying.mjs";
+import { dyingAfter } from "@assured-jobs/dev-crew/dying";
 
 const given = JSON.parse(process.env.CRASH_TEST);
 const { url, queue, worker: workerOptions, assurance: assuranceOptions, dieAfter, clockShift } = given;

@@ -1,5 +1,5 @@
 /* Who died, and who did not: every death is noticed, nobody who lives is declared dead, every zombie is born again. */
-import { wasZombie } from "../case-file.mjs";
+import { deathsOf, wasZombie } from "../case-file.mjs";
 
 /** @typedef {import("../case-file.mjs").FleetRecord} FleetRecord */
 /** @typedef {import("../history.d.mts").Life} Life */
@@ -52,7 +52,7 @@ export function* notReborn(fleet) {
   for (const life of fleet.lives) {
     const stayed = life.exitedAt === undefined || (life.killedAt === undefined && life.leavingAt === undefined);
     if (!stayed || !wasZombie(life)) continue;
-    const times = life.freezes.filter(({ declared }) => declared).length;
+    const times = deathsOf(life);
     if (life.fencedAt.length < times || life.rebornAt.length < times) {
       const { process, fencedAt, rebornAt } = life;
       yield {
