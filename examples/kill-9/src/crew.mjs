@@ -16,7 +16,7 @@ export class Crew {
   #hear;
 
   /**
-   * @param {"worker.mjs" | "bare.mjs"} program
+   * @param {string} program
    * @param {{ url: string, prefix: string }} where
    * @param {(member: Member, report: Report) => void} hear
    */

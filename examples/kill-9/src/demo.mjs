@@ -1,8 +1,8 @@
 /* Kills worker processes in mid-job and shows what becomes of their jobs.
  *   --kills N   how many (default 5)      --json     last line of stdout: the result as one JSON object
- *   --compare   the same with BullMQ alone (one kill; takes up to a minute and a half more)
+ *   --compare   the same with the queue alone (one kill; takes up to a minute and a half more)
+ *   --queue NAME   bullmq (default) or bee
  * Exit code 1 when a job was lost. Without REDIS_URL it starts a private server, and ends it again. */
-import { createRequire } from "node:module";
 import { parseArgs } from "node:util";
 import { openRedis } from "./redis.mjs";
 import { Rounds } from "./rounds.mjs";
@@ -12,7 +12,10 @@ import { summary, verdict } from "./verdict.mjs";
 const BARE_PATIENCE = 90_000;
 const PATIENCE = 60_000;
 
-const { kills, compare, json } = options();
+const QUEUES = ["bullmq", "bee"];
+const { kills, compare, json, queue: folder } = options();
+/** @type {{ module: import("./queue.d.mts").QueueModule }} */
+const { module: queue } = await import(`./${folder}/queue.mjs`);
 const timeline = new Timeline(json ? process.stderr : process.stdout);
 /** @type {(() => Promise<void>)[]} */
 const endings = [];
@@ -37,16 +40,15 @@ try {
 async function demo() {
   const redis = await openRedis();
   endings.push(redis.end);
-  const { version } = createRequire(import.meta.url)("bullmq/package.json");
-  timeline.say(`Three worker processes, one BullMQ ${version} queue, default options, ${kills} times kill -9.`);
+  timeline.say(`Three worker processes, one ${queue.label} queue, default options, ${kills} times kill -9.`);
   timeline.say();
-  const result = await play({ program: "worker.mjs", kills, patience: PATIENCE }, redis);
+  const result = await play({ queue, program: `${folder}/worker.mjs`, kills, patience: PATIENCE }, redis);
   let bare;
   if (compare) {
-    timeline.say("\nThe same with BullMQ alone. This takes a while.\n");
-    bare = await play({ program: "bare.mjs", kills: 1, patience: BARE_PATIENCE }, redis);
+    timeline.say(`\nThe same with ${queue.name} alone. This takes a while.\n`);
+    bare = await play({ queue, program: `${folder}/bare.mjs`, kills: 1, patience: BARE_PATIENCE }, redis);
   }
-  timeline.say(["", "Verdict", ...verdict(result, bare)].join("\n"));
+  timeline.say(["", "Verdict", ...verdict(result, bare, queue)].join("\n"));
   if (json) console.log(JSON.stringify(summary(result)));
   return result.lost === 0 ? 0 : 1;
 }
@@ -76,6 +78,7 @@ function options() {
       kills: { type: "string", default: "5" },
       compare: { type: "boolean", default: false },
       json: { type: "boolean", default: false },
+      queue: { type: "string", default: "bullmq" },
     },
   });
   const wanted = Number(values.kills);
@@ -83,5 +86,9 @@ function options() {
     console.error(`--kills: expected a whole number from 1, got ${values.kills}`);
     process.exit(2);
   }
-  return { kills: wanted, compare: values.compare, json: values.json };
+  if (!QUEUES.includes(values.queue)) {
+    console.error(`--queue: expected one of ${QUEUES.join(", ")}, got ${values.queue}`);
+    process.exit(2);
+  }
+  return { kills: wanted, compare: values.compare, json: values.json, queue: values.queue };
 }

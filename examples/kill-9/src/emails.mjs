@@ -1,5 +1,4 @@
 /* The producer: keeps the queue busy, and keeps the books of what became of each job. */
-import { Queue, QueueEvents } from "bullmq";
 
 /** Jobs that are waiting or running at any time: fewer than workers, so that a killed job never waits for a free one. */
 const IN_FLIGHT = 2;
@@ -13,25 +12,21 @@ export class Emails {
   #producing = false;
   /** @type {Promise<void>} */
   #adding = Promise.resolve();
-  #queue;
-  #events;
+  #producer;
 
-  /** @param {{ url: string, prefix: string }} where */
-  constructor({ url, prefix }) {
-    const connection = { url };
-    this.#queue = new Queue("emails", { connection, prefix });
-    this.#events = new QueueEvents("emails", { connection, prefix, lastEventId: "0-0" });
-    const ignore = () => {}; // Redis goes away at the end
-    this.#queue.on("error", ignore);
-    this.#events.on("error", ignore);
-    this.#events.on("completed", ({ jobId }) => this.#completed(jobId));
+  /**
+   * @param {import("./queue.d.mts").QueueModule} queue
+   * @param {{ url: string, prefix: string }} where
+   */
+  constructor(queue, where) {
+    this.#producer = queue.open(where, (id) => this.#completed(id));
   }
 
   get added() {
     return this.#completions.size;
   }
 
-  /** Jobs whose completion BullMQ accepted more than once. */
+  /** Jobs whose completion the queue accepted more than once. */
   get duplicates() {
     return [...this.#completions.values()].filter((times) => times > 1).length;
   }
@@ -42,7 +37,7 @@ export class Emails {
   }
 
   async start() {
-    await this.#events.waitUntilReady();
+    await this.#producer.ready();
     this.#producing = true;
     for (let n = 0; n < IN_FLIGHT; n++) await this.#add();
   }
@@ -58,12 +53,11 @@ export class Emails {
   }
 
   async close() {
-    await Promise.all([this.#queue.close(), this.#events.close()]);
+    await this.#producer.close();
   }
 
   async #add() {
-    const job = await this.#queue.add("welcome", { takes: TAKES });
-    const id = String(job.id);
+    const id = await this.#producer.add(TAKES);
     if (this.#completions.has(id)) return; // its completion was faster than this reply
     this.#completions.set(id, 0);
     this.#open.add(id);

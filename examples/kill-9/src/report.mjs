@@ -2,7 +2,7 @@
 
 /**
  * @typedef {{ type: "ready" }
- *   | { type: "runs", id: string, run: number }
+ *   | { type: "runs", id: string }
  *   | { type: "dead", name: string, evidence: string }
  *   | { type: "recovered", id: string }
  *   | { type: "trouble", text: string }} Report

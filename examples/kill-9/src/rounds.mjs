@@ -7,7 +7,7 @@ import { Emails } from "./emails.mjs";
  * @typedef {import("./crew.mjs").Member} Member
  * @typedef {{ id: string, at: number, rerunMs: number | undefined }} Kill
  * @typedef {{ kills: Kill[], added: number, lost: number, duplicates: number }} Result
- * @typedef {{ program: "worker.mjs" | "bare.mjs", kills: number, patience: number }} Plan
+ * @typedef {{ queue: import("./queue.d.mts").QueueModule, program: string, kills: number, patience: number }} Plan
  */
 
 const WORKERS = ["worker-1", "worker-2", "worker-3"];
@@ -33,7 +33,7 @@ export class Rounds {
   constructor(plan, where, timeline) {
     this.#plan = plan;
     this.#timeline = timeline;
-    this.#emails = new Emails(where);
+    this.#emails = new Emails(plan.queue, where);
     this.#crew = new Crew(plan.program, where, (member, report) => this.#hear(member, report));
   }
 

@@ -1,12 +1,6 @@
 /* What it comes to. */
 
 /**
- * BullMQ alone, default options, from SIGKILL until the job starts in another worker that runs already.
- * Measured with BullMQ 6.7.0, ten times; docs/benchmarks.md says how.
- */
-const BULLMQ_ALONE = { min: 30.8, median: 45.0, max: 66.8 };
-
-/**
  * @typedef {import("./rounds.mjs").Result} Result
  * @typedef {{ p50: number, max: number }} Spread
  */
@@ -22,9 +16,10 @@ export function summary({ kills, lost, duplicates }) {
 /**
  * @param {Result} result
  * @param {Result | undefined} bare
+ * @param {import("./queue.d.mts").QueueModule} queue
  * @returns {string[]}
  */
-export function verdict(result, bare) {
+export function verdict(result, bare, queue) {
   const { kills, added, lost, duplicates } = result;
   const times = timesOf(kills);
   return [
@@ -33,7 +28,7 @@ export function verdict(result, bare) {
     `  completed twice        ${duplicates}`,
     `  processes killed       ${kills.length}`,
     `  killed job ran again   after ${times.map(seconds).join(", ") || "-"} s`,
-    `  BullMQ alone           ${bare ? measured(bare) : known()}`,
+    `${`  ${queue.name} alone`.padEnd(25)}${bare ? measured(bare) : queue.alone}`,
   ];
 }
 
@@ -42,11 +37,6 @@ function measured({ kills }) {
   const times = timesOf(kills);
   return times.length > 0 ? `after ${times.map(seconds).join(", ")} s` : "not within 90 s";
 }
-
-const known = () => {
-  const { min, median, max } = BULLMQ_ALONE;
-  return `after ${min} / ${median.toFixed(1)} / ${max} s (min / median / max of ten, see docs/benchmarks.md; --compare measures it here)`;
-};
 
 /** @param {Result["kills"]} kills */
 const timesOf = (kills) => kills.map(({ rerunMs }) => rerunMs).filter((ms) => ms !== undefined);

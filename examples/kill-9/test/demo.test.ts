@@ -13,10 +13,15 @@ interface Summary {
   rerunMs: { p50: number; max: number };
 }
 
-test("killed processes lose no job, and their jobs run again within seconds", { timeout: 120_000 }, async () => {
-  const { stdout, stderr } = await run(process.execPath, [demo, "--json", "--kills", "2"]);
-  const summary = JSON.parse(stdout.trim().split("\n").at(-1)!) as Summary;
-  expect(summary, stderr).toMatchObject({ kills: 2, lost: 0, duplicates: 0 });
-  expect(summary.rerunMs.p50).toBeGreaterThan(0);
-  expect(summary.rerunMs.max, stderr).toBeLessThan(5_000);
-});
+for (const queue of ["bullmq", "bee"])
+  test(
+    `${queue}: killed processes lose no job, and their jobs run again within seconds`,
+    { timeout: 120_000 },
+    async () => {
+      const { stdout, stderr } = await run(process.execPath, [demo, "--json", "--kills", "2", "--queue", queue]);
+      const summary = JSON.parse(stdout.trim().split("\n").at(-1)!) as Summary;
+      expect(summary, stderr).toMatchObject({ kills: 2, lost: 0, duplicates: 0 });
+      expect(summary.rerunMs.p50).toBeGreaterThan(0);
+      expect(summary.rerunMs.max, stderr).toBeLessThan(5_000);
+    },
+  );

@@ -17,7 +17,7 @@ export interface NativeJob {
   toData(): string;
 }
 
-export type Reply = (error: Error | null, value: unknown) => void;
+type Reply = (error: Error | null, value: unknown) => void;
 
 /** A client of redis 3.x, which calls back. */
 export interface NativeClient {
@@ -26,7 +26,7 @@ export interface NativeClient {
   end(flush: boolean): void;
 }
 
-export interface NativeSettings {
+interface NativeSettings {
   readonly keyPrefix: string;
   readonly isWorker: boolean;
   readonly sendEvents: boolean;

@@ -185,10 +185,10 @@ test("a job costs two scripts: no further command is sent for it", async () => {
   await worker.ready();
   const sent: string[] = [];
   for (const client of [nativeOf(worker).client, nativeOf(worker).bclient] as unknown as Client[]) {
-    const original = client.internal_send_command;
+    const send = client.internal_send_command.bind(client);
     client.internal_send_command = (command) => {
       sent.push(command.command);
-      return original.call(client, command);
+      return send(command);
     };
   }
   worker.process(async () => 1);

@@ -3,7 +3,7 @@ import { Worker } from "bullmq";
 import { bullmqAdapter } from "@assured-jobs/adapter-bullmq";
 import { createAssurance } from "@assured-jobs/core";
 import { sendEmail } from "./processor.mjs";
-import { reportOn } from "./report.mjs";
+import { reportOn } from "../report.mjs";
 
 const connection = { url: process.env.REDIS_URL ?? "redis://127.0.0.1:6379" };
 const worker = new Worker("emails", sendEmail, { connection, prefix: process.env.QUEUE_PREFIX ?? "bull" });

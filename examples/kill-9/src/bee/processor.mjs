@@ -1,0 +1,9 @@
+/* The work itself: takes its time, and tells the demo when it begins. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { tell } from "../report.mjs";
+
+/** @param {import("bee-queue").Job<{ takes: number }>} job */
+export async function sendEmail(job) {
+  tell({ type: "runs", id: job.id });
+  await sleep(job.data.takes);
+}
