@@ -90,7 +90,7 @@ class Harness implements AdapterHarness {
   readonly adapter: BeeAdapter;
 
   constructor() {
-    this.#scene = new Scene(server.url);
+    this.#scene = new Scene(server.url, { stallInterval: 200 });
     this.queue = this.#scene.key;
     this.adapter = this.#scene.adapter();
   }
@@ -111,6 +111,33 @@ class Harness implements AdapterHarness {
   state: AdapterHarness["state"] = async (id) => stateOf(this.#scene, id);
 
   payload: AdapterHarness["payload"] = async (id) => (await this.#scene.queue.getJob(id))?.data;
+
+  open: NonNullable<AdapterHarness["open"]> = async () => {
+    const host = new RecordingHost();
+    let unreported = 0;
+    const worker = this.#scene.open();
+    const adapter = this.#scene.adapter({ queues: [worker] });
+    await adapter.attach(host);
+    worker.process(async ({ id }) => {
+      if (!host.runs.some(({ run, ended }) => run.id === id && !ended)) unreported++;
+    });
+    return { adapter, host, unreported: () => unreported };
+  };
+
+  /* As only a worker without assurance can: an assured one has no moment between fetch and claim. */
+  fetchAndDie: NonNullable<AdapterHarness["fetchAndDie"]> = async () => {
+    const id = await this.#scene.add();
+    await this.#scene.redis.lmove(this.#scene.keys.waiting, this.#scene.keys.active, "RIGHT", "LEFT");
+    return { id, holderIds: [] };
+  };
+
+  remove: NonNullable<AdapterHarness["remove"]> = async (id) => {
+    await this.#scene.queue.removeJob(id);
+  };
+
+  breakRecord: NonNullable<AdapterHarness["breakRecord"]> = async (id) => {
+    await this.#scene.redis.hset(this.#scene.keys.jobs, id, "{no json");
+  };
 
   /** The scene closes everything when its test is over. */
   async close(): Promise<void> {}

@@ -96,9 +96,41 @@ class Harness implements AdapterHarness {
 
   payload: AdapterHarness["payload"] = async (id) => (await this.#scene.queue.getJob(id))?.data;
 
+  open: NonNullable<AdapterHarness["open"]> = async () => {
+    const host = new RecordingHost();
+    let unreported = 0;
+    const worker = this.#scene.worker(
+      async ({ id }) => {
+        if (!host.runs.some(({ run, ended }) => run.id === id && !ended)) unreported++;
+      },
+      { autorun: false },
+    );
+    const adapter = this.#scene.adapter({ workers: [worker] });
+    await adapter.attach(host);
+    void worker.run();
+    return { adapter, host, unreported: () => unreported };
+  };
+
+  fetchAndDie: NonNullable<AdapterHarness["fetchAndDie"]> = async () => {
+    const holder = randomUUID();
+    const [id = ""] = await this.#scene.hold(holder);
+    return { id, holderIds: [holder] };
+  };
+
+  remove: NonNullable<AdapterHarness["remove"]> = async (id) => {
+    await this.#scene.redis.del(this.#scene.at(id), this.#scene.at(`${id}:lock`));
+  };
+
   /** The scene closes everything when its test is over. */
   async close(): Promise<void> {}
 }
 
 for (const bull of versions)
-  describeAdapter({ describe, test }, `the adapter on ${bull.label}`, async () => new Harness(bull));
+  describeAdapter({ describe, test }, `the adapter on ${bull.label}`, async () => new Harness(bull), {
+    skip: [
+      {
+        reason: "BullMQ reads its records itself, in its own fetch; what it cannot read follows its own stall rule",
+        tests: ["a record that nobody can read is out of the way: the next job runs"],
+      },
+    ],
+  });

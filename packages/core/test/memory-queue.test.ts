@@ -3,8 +3,16 @@ import * as vitest from "vitest";
 import { describe, expect, test } from "vitest";
 import type { AdapterHost, Run, RunControl } from "../src/adapter.ts";
 import { AssuranceError } from "../src/errors.ts";
-import { describeAdapter, memoryAdapter, memoryQueue } from "../src/testing/index.ts";
-import type { AdapterHarness, HeldJob, HeldMany, HeldRun, MemoryQueue, Verdict } from "../src/testing/index.ts";
+import { describeAdapter, memoryAdapter, memoryQueue, RecordingHost } from "../src/testing/index.ts";
+import type {
+  AdapterHarness,
+  HeldJob,
+  HeldMany,
+  HeldRun,
+  MemoryQueue,
+  OpenProcess,
+  Verdict,
+} from "../src/testing/index.ts";
 
 /** A host that keeps no claims: it runs what it is told to, and notes what it hears. */
 function plainHost(): AdapterHost & { readonly lostRuns: Run[]; readonly ended: Promise<void>; changes: number } {
@@ -94,8 +102,27 @@ async function openMemoryQueue(): Promise<AdapterHarness> {
     runs: async (id) => queue.get(id)?.run ?? 0,
     state: (id) => adapter.state(queue.key, id),
     payload: async (id) => queue.get(id)?.data,
+    open: () => openProcess(queue),
+    fetchAndDie: async () => {
+      const holder = "died before its handler";
+      queue.add({});
+      return { id: queue.fetch(holder)?.id ?? "", holderIds: [holder] };
+    },
     close: () => adapter.detach(),
   };
+}
+
+async function openProcess(queue: MemoryQueue): Promise<OpenProcess> {
+  const host = new RecordingHost();
+  let unreported = 0;
+  const adapter = memoryAdapter({
+    queue,
+    process: async ({ id }) => {
+      if (!host.runs.some(({ run, ended }) => run.id === id && !ended)) unreported++;
+    },
+  });
+  await adapter.attach(host);
+  return { adapter, host, unreported: () => unreported };
 }
 
 /** What core would say to a run, by a signal. */
@@ -107,7 +134,17 @@ const controlOf = (signal: AbortSignal): RunControl => ({
   signal,
 });
 
-describeAdapter(vitest, "memoryAdapter", openMemoryQueue);
+describeAdapter(vitest, "memoryAdapter", openMemoryQueue, {
+  skip: [
+    {
+      reason: "a memory queue keeps objects: nobody can remove or break one from under it",
+      tests: [
+        "a job that was removed while it was held is gone for its recoverer, and leaves nothing",
+        "a record that nobody can read is out of the way: the next job runs",
+      ],
+    },
+  ],
+});
 
 describe("the process of memoryAdapter", () => {
   test("it runs as many jobs at once as it was told to, each through its host", async () => {

@@ -1,6 +1,6 @@
 /* Testing: the conformance suites that every store and adapter must pass, and a store and a queue in memory. */
 export { describeAdapter } from "./adapter-suite/index.ts";
-export type { AdapterHarness, HeldMany, HeldRun, NewJob, Verdict } from "./adapter-suite/harness.ts";
+export type { AdapterHarness, HeldMany, HeldRun, NewJob, OpenProcess, Verdict } from "./adapter-suite/harness.ts";
 export { memoryAdapter } from "./memory-adapter.ts";
 export type { MemoryAdapter, MemoryAdapterOptions } from "./memory-adapter.ts";
 export { memoryQueue } from "./memory-queue.ts";

@@ -1,4 +1,5 @@
 import type { JobState, QueueAdapter } from "../../adapter.ts";
+import type { RecordingHost } from "../recording-host.ts";
 
 /** How the queue took the end of a run. `refused`: the run was given away, and nothing happened. */
 export type Verdict = "accepted" | "refused";
@@ -23,7 +24,24 @@ export interface AdapterHarness {
   state(id: string): Promise<JobState>;
   /** What the job carries, as it was given to add(). */
   payload(id: string): Promise<unknown>;
+  /** A process of its own with the adapter attached, whose handlers end at once. It works until the test is over. */
+  open?(): Promise<OpenProcess>;
+  /** Makes a process fetch a job and die before its handler has begun. */
+  fetchAndDie?(): Promise<{ readonly id: string; readonly holderIds: readonly string[] }>;
+  /** Removes the job's record from under whoever holds it. */
+  remove?(id: string): Promise<void>;
+  /** Makes the record of a waiting job unreadable. */
+  breakRecord?(id: string): Promise<void>;
   close(): Promise<void>;
+}
+
+/** A process that works. */
+export interface OpenProcess {
+  readonly adapter: QueueAdapter;
+  /** What was reported to. */
+  readonly host: RecordingHost;
+  /** How many handlers began without a run that was reported before. */
+  unreported(): number;
 }
 
 /** A job to add. Delay in ms; `priority` as the queue understands it, ignored by a queue that has none. */

@@ -3,11 +3,14 @@ import type { Runner, SuiteOptions } from "../runner.ts";
 import { registerSuite } from "../runner.ts";
 import { withBench } from "./bench.ts";
 import type { AdapterHarness } from "./harness.ts";
+import { interleavingTests } from "./interleavings.ts";
 import { peopleTests } from "./people.ts";
+import { processTests } from "./processes.ts";
+import { recordTests } from "./records.ts";
 import { requeueTests } from "./requeue.ts";
 import { zombieTests } from "./zombies.ts";
 
-const tests = [...requeueTests, ...zombieTests, ...peopleTests];
+const tests = [...requeueTests, ...zombieTests, ...interleavingTests, ...processTests, ...recordTests, ...peopleTests];
 
 /**
  * Registers the conformance suite of an adapter. `open` makes a new, empty queue for each test.
