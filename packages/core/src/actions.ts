@@ -7,7 +7,7 @@ import type { Store } from "./store.ts";
 
 /** Which job, who acts, and why. */
 export interface ActionRequest {
-  /** Queue key, e.g. `bullmq:bull:payments`. */
+  /** Queue key, e.g. `<adapter>:payments`. */
   readonly queue: string;
   readonly id: string;
   /** Who asks: shown in the history. */

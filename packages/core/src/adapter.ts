@@ -57,7 +57,7 @@ export interface RunControl {
 
 /** Something an audit found in a queue. */
 export interface Finding {
-  /** Stable, dotted: `bullmq.phantom`, `claim.stale`. */
+  /** Stable, dotted: `<adapter>.phantom`, `claim.stale`. */
   readonly kind: string;
   readonly queue?: string | undefined;
   readonly job?: string | undefined;
@@ -82,9 +82,9 @@ export interface AdapterHost {
 }
 
 export interface QueueAdapter {
-  /** Short and stable: `bullmq`. The first part of every queue key. */
+  /** Short and stable. The first part of every queue key. */
   readonly name: string;
-  /** Keys of the queues it serves now, e.g. `bullmq:bull:payments`; may grow and shrink at run time. */
+  /** Keys of the queues it serves now, e.g. `<adapter>:payments`; may grow and shrink at run time. */
   readonly queues: readonly string[];
   /** How to reach the Redis of the first queue, in ioredis terms, as the default for the store. */
   connection?(): StoreConnection | undefined;

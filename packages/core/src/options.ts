@@ -203,11 +203,11 @@ export function readAdapters(adapters: AssuranceOptions["adapters"], role: Setti
   if (!Array.isArray(given)) throw wrong("adapters", "an array of adapters", adapters);
   for (const adapter of given) {
     if (typeof adapter?.heldBy !== "function")
-      throw wrong("adapters", "adapters, e.g. bullmqAdapter({ workers })", adapter);
+      throw wrong("adapters", "adapters, as their packages make them", adapter);
   }
   if (new Set(given).size !== given.length) throw wrong("adapters", "each adapter once", "the same adapter twice");
   if (role === "worker" && given.length === 0) {
-    throw wrong("adapters", 'at least one, e.g. bullmqAdapter({ workers }), or role: "observer"', given);
+    throw wrong("adapters", 'at least one adapter for the queues of this process, or role: "observer"', given);
   }
   return given;
 }

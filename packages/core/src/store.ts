@@ -181,7 +181,7 @@ export interface InstanceRecord {
 
 /** A job that a dead incarnation held, by the queue's own record. */
 export interface Orphan {
-  /** Queue key, e.g. `bullmq:bull:payments`. */
+  /** Queue key, e.g. `<adapter>:payments`. */
   readonly queue: string;
   readonly id: string;
   /** Number of the run that died: the queue's own counter, and the fencing token. */

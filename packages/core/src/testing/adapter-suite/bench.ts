@@ -73,6 +73,15 @@ export class Bench {
   }
 }
 
+type Ability = "open" | "fetchAndDie" | "remove" | "breakRecord";
+
+/** What not every harness can do. */
+export function abilityOf<A extends Ability>(harness: AdapterHarness, name: A): NonNullable<AdapterHarness[A]> {
+  const ability = harness[name];
+  assert.ok(ability, `the harness has no ${name}(): skip this test by its name, and say why`);
+  return ability.bind(harness) as NonNullable<AdapterHarness[A]>;
+}
+
 /** A test on a bench. */
 export function onBench(name: string, body: (bench: Bench) => Promise<void>): SuiteTest<Bench> {
   return promise(name, body);

@@ -2,15 +2,14 @@
 import assert from "node:assert/strict";
 import type { SuiteTest } from "../runner.ts";
 import { until } from "../until.ts";
-import { deadHolder, onBench } from "./bench.ts";
+import { abilityOf, deadHolder, onBench } from "./bench.ts";
 import type { Bench } from "./bench.ts";
 import type { OpenProcess } from "./harness.ts";
 
 const JOBS = 20;
 
 async function open({ harness }: Bench): Promise<OpenProcess> {
-  assert.ok(harness.open, "the harness has no open(): skip this test by its name, and say why");
-  return harness.open();
+  return abilityOf(harness, "open")();
 }
 
 const hasRun = ({ host }: OpenProcess, id: string): Promise<unknown> =>
@@ -75,9 +74,7 @@ const attached: readonly SuiteTest<Bench>[] = [
 
 const dying: readonly SuiteTest<Bench>[] = [
   onBench("a process that dies between the fetch and its handler: the job comes back and runs", async (bench) => {
-    const { fetchAndDie } = bench.harness;
-    assert.ok(fetchAndDie, "the harness has no fetchAndDie(): skip this test by its name, and say why");
-    const { id, holderIds } = await fetchAndDie();
+    const { id, holderIds } = await abilityOf(bench.harness, "fetchAndDie")();
     const dead = deadHolder(bench.queue, { holderIds });
     await until("it waits again", async () => {
       for (const orphan of await bench.adapter.heldBy(bench.queue, [dead])) await bench.requeue(orphan);

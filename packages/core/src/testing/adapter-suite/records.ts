@@ -1,7 +1,7 @@
 /* Records that are gone, broken, or of any size and kind: nothing stands still because of one. */
 import assert from "node:assert/strict";
 import type { SuiteTest } from "../runner.ts";
-import { onBench } from "./bench.ts";
+import { abilityOf, onBench } from "./bench.ts";
 import type { Bench } from "./bench.ts";
 
 const PAYLOADS: Readonly<Record<string, unknown>> = {
@@ -16,8 +16,7 @@ const PAYLOADS: Readonly<Record<string, unknown>> = {
 
 const gone: readonly SuiteTest<Bench>[] = [
   onBench("a job that was removed while it was held is gone for its recoverer, and leaves nothing", async (bench) => {
-    const { remove } = bench.harness;
-    assert.ok(remove, "the harness has no remove(): skip this test by its name, and say why");
+    const remove = abilityOf(bench.harness, "remove");
     const [requeued, buried] = [await bench.orphaned(), await bench.hold()];
     const alsoDead = await bench.orphanOf(buried);
     for (const { id } of [requeued.run, buried]) await remove(id);
@@ -39,8 +38,7 @@ const gone: readonly SuiteTest<Bench>[] = [
     assert.equal(await (await bench.harness.start("the-same")).finish(), "accepted");
   }),
   onBench("a record that nobody can read is out of the way: the next job runs", async (bench) => {
-    const { breakRecord } = bench.harness;
-    assert.ok(breakRecord, "the harness has no breakRecord(): skip this test by its name, and say why");
+    const breakRecord = abilityOf(bench.harness, "breakRecord");
     const broken = await bench.harness.add();
     await breakRecord(broken);
     const next = await bench.hold();
