@@ -27,7 +27,7 @@ const benchmarks = {
   },
   detection: {
     about: "from SIGKILL until the job runs in another process",
-    options: { queue, n: whole(1, "20") },
+    options: { queue, n: whole(1, "20"), backlog: whole(0, "0") },
     run: detection,
   },
   fleet: {

@@ -30,6 +30,11 @@ export class Crew {
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
+  /** All other jobs are backlog from now on; undefined: none is. @param {string | undefined} id */
+  watch(id) {
+    for (const member of this.#members.keys()) member.send({ type: "watch", id });
+  }
+
   /** @param {Child} dead */
   async replace(dead) {
     const name = this.#members.get(dead) ?? "";

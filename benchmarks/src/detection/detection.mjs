@@ -16,10 +16,10 @@ const PHASES = { from: 200, to: 2_200 };
 const PATIENCE = 120_000;
 
 /**
- * @param {{ queue: string, n: number }} options
+ * @param {{ queue: string, n: number, backlog: number }} options `backlog`: so many jobs of 20 ms wait when it is killed
  * @param {import("../table.mjs").Say} say
  */
-export function detection({ queue, n }, say) {
+export function detection({ queue, n, backlog }, say) {
   return onServer(async ({ url }) => {
     const where = { url, name: "detection" };
     const producer = (await loadQueue(queue)).openQueue(where);
@@ -30,7 +30,7 @@ export function detection({ queue, n }, say) {
     try {
       await crew.ready();
       for (let kill = 1; kill <= n; kill++) {
-        const ms = await round(producer, crew);
+        const ms = await round(producer, crew, backlog);
         times.push(ms);
         table.row([kill, Math.round(ms)]);
       }
@@ -41,18 +41,21 @@ export function detection({ queue, n }, say) {
     const [p50Ms, p99Ms] = [0.5, 0.99].map((share) => rounded(percentile(times, share), 1));
     const maxMs = rounded(Math.max(...times), 1);
     say(`p50 ${p50Ms} ms, p99 ${p99Ms} ms, max ${maxMs} ms`);
-    return { detection: { queue, n, p50Ms, p99Ms, maxMs } };
+    return { detection: { queue, n, backlog, p50Ms, p99Ms, maxMs } };
   });
 }
 
 /**
  * @param {import("../queues/contract.d.ts").Producer} producer
  * @param {Crew} crew
+ * @param {number} backlog
  */
-async function round(producer, crew) {
+async function round(producer, crew, backlog) {
   const running = crew.runs();
   const [id] = await producer.add(1);
   const victim = await running;
+  crew.watch(String(id));
+  if (backlog > 0) await producer.add(backlog);
   await sleep(PHASES.from + Math.random() * (PHASES.to - PHASES.from));
   const again = crew.runs();
   const from = performance.now();
@@ -64,7 +67,9 @@ async function round(producer, crew) {
   const completed = survivor.member.next("completed");
   survivor.member.send({ type: "end" });
   await completed;
+  while ((await producer.waiting()) > 0) await sleep(50);
   await crew.replace(victim.member);
+  crew.watch(undefined);
   return ms;
 }
 

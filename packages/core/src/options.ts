@@ -207,7 +207,7 @@ export function readAdapters(adapters: AssuranceOptions["adapters"], role: Setti
   }
   if (new Set(given).size !== given.length) throw wrong("adapters", "each adapter once", "the same adapter twice");
   if (role === "worker" && given.length === 0) {
-    throw wrong("adapters", 'at least one adapter for the queues of this process, or role: "observer"', given);
+    throw wrong("adapters", 'at least one, as its package makes it, or role: "observer"', given);
   }
   return given;
 }

@@ -8,5 +8,7 @@ test("no queue is named anywhere in core: whatever is one queue's own belongs in
   const files = (await readdir(src, { recursive: true })).filter((name) => name.endsWith(".ts"));
   expect(files.length).toBeGreaterThan(50);
   for (const file of files)
-    expect(await readFile(join(src, file), "utf8"), file).not.toMatch(/bull|\bbee\b|bee-queue|sidekiq|agenda|pg-?boss/i);
+    expect(await readFile(join(src, file), "utf8"), file).not.toMatch(
+      /bull|\bbee\b|bee-queue|sidekiq|agenda|pg-?boss/i,
+    );
 });
