@@ -7,7 +7,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { reasonOf, withinDeadline } from "@assured-jobs/core/adapter-kit";
-import { jobClassOf } from "./native.ts";
+import { jobClassOf, tellError } from "./native.ts";
 import type { NativeClient, NativeJob, NativeQueue } from "./native.ts";
 import { send } from "./redis.ts";
 import { giveBack, setAside } from "./requeue.ts";
@@ -204,7 +204,7 @@ export class Fetcher {
 
   async #failed(error: unknown): Promise<void> {
     if (this.#queue.paused || !this.#isOpen) return;
-    this.#queue.emit("error", error);
+    tellError(this.#queue, error);
     await sleep(RETRY);
   }
 }

@@ -7,6 +7,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { AssuranceError } from "@assured-jobs/core";
 import type { Run, RunControl } from "@assured-jobs/core";
+import { tellError } from "./native.ts";
 import type { NativeJob, NativeQueue, Outcome } from "./native.ts";
 import { giveBack } from "./requeue.ts";
 import { finish } from "./scripts/finish.ts";
@@ -94,7 +95,7 @@ async function answered(ending: Ending, args: readonly (string | number)[]): Pro
       return verdict === 1 || (verdict === 2 && isRepeated);
     } catch (error) {
       if (ending.queue._isClosed || ending.control.givenUp) throw error;
-      if (!isRepeated) ending.queue.emit("error", error);
+      if (!isRepeated) tellError(ending.queue, error);
       await sleep(retry);
     }
   }

@@ -7,6 +7,7 @@
 import { createRequire } from "node:module";
 import { setTimeout as sleep } from "node:timers/promises";
 import { override } from "@assured-jobs/core/adapter-kit";
+import { tellError } from "./native.ts";
 import type { NativeClient, NativeQueue } from "./native.ts";
 import { isUnknownScript } from "./redis.ts";
 
@@ -30,9 +31,7 @@ async function connectAgain(queue: NativeQueue): Promise<void> {
     void queue.connect();
     const attempt = queue._ready;
     queue._ready = ready; // who waits for it now waits for the end of this
-    await Promise.resolve(attempt).catch((error: unknown) => {
-      if (queue.listenerCount("error") > 0) queue.emit("error", error);
-    });
+    await Promise.resolve(attempt).catch((error: unknown) => tellError(queue, error));
   }
 }
 

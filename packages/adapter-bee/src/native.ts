@@ -74,3 +74,8 @@ interface JobClass {
 
 /** Bee's own class of jobs, which it exports to nobody. */
 export const jobClassOf = (queue: NativeQueue): JobClass => queue.createJob({}).constructor as unknown as JobClass;
+
+/** Bee's own event for what went wrong. With nobody who listens it would end the process; then what is done about it must do. */
+export function tellError(queue: NativeQueue, error: unknown): void {
+  if (queue.listenerCount("error") > 0) queue.emit("error", error);
+}

@@ -6,7 +6,7 @@ import type { RedisHandle } from "@assured-jobs/dev-redis";
 import BeeQueue from "bee-queue";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { beeAdapter } from "../src/index.ts";
-import { Scene } from "./support/bee.ts";
+import { nativeOf, Scene } from "./support/bee.ts";
 import type { Bee, BeeOptions } from "./support/bee.ts";
 
 let server: RedisHandle;
@@ -99,6 +99,25 @@ describe("lost replies", () => {
     await proxy.mend();
     await until("it has arrived", async () => (await succeeded(scene)) === 1);
     await until("the run has ended", () => host.runs[0]?.ended);
+  });
+
+  test("nobody listens to the queue's errors, and a broken connection ends no process", async () => {
+    const scene = new Scene(server.url);
+    const { proxy, worker, host } = await behindProxy(scene);
+    worker.removeAllListeners("error");
+    const { opened, open } = gate();
+    worker.process(2, () => opened);
+    await scene.add();
+    await until("it runs", () => host.runs[0]);
+    for (const client of [nativeOf(worker).client, nativeOf(worker).bclient] as unknown as NodeJS.EventEmitter[]) {
+      client.removeAllListeners("error"); // Bee's own one throws
+      client.on("error", () => {});
+    }
+    await proxy.cut();
+    open();
+    await proxy.mend();
+    await until("the end was accepted all the same", () => host.runs[0]?.ended);
+    expect(await succeeded(scene)).toBe(1);
   });
 
   test("while its job was given away, an end that is told again is refused", async () => {
