@@ -67,7 +67,7 @@ describe("a mistake is a sentence, and exit code 2", () => {
     { args: ["speed"], says: "usage: npm run bench" },
     { args: ["tracking", "--concurrency", "1,x"], says: "--concurrency: expected whole numbers from 1" },
     { args: ["tracking", "--runs", "0"], says: '--runs: expected a whole number from 1, got "0"' },
-    { args: ["recovery", "--queue", "none"], says: '--queue: expected one of bullmq, got "none"' },
+    { args: ["recovery", "--queue", "none"], says: '--queue: expected one of bee, bullmq, got "none"' },
     { args: ["tracking", "--current-job", "maybe"], says: '--current-job: expected yes or no, got "maybe"' },
     { args: ["fleet", "--orphans", "3"], says: "--orphans" },
   ])("$args", async ({ args, says }) => {

@@ -19,9 +19,12 @@ const { openWorker } = await loadQueue(queue);
 const worker = openWorker(where, {
   concurrency: 1,
   async handle(id) {
-    if (watched !== undefined && id !== watched) return void (await sleep(BACKLOG_MS));
-    tell({ type: "runs", id });
-    await ended();
+    if (watched !== undefined && id !== watched) {
+      await sleep(BACKLOG_MS);
+    } else {
+      tell({ type: "runs", id });
+      await ended();
+    }
   },
   completed: (id) => tell({ type: "completed", id }),
 });
