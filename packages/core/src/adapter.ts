@@ -55,6 +55,25 @@ export interface RunControl {
   readonly signal: AbortSignal;
 }
 
+/**
+ * A process that works on a queue without our code, as the queue's own books list it. It becomes an instance like any
+ * other: shown, and when it is gone declared dead, so that heldBy() is asked for what it held.
+ */
+export interface Guest {
+  /** The same for all who read the books, and never used for another life of it. */
+  readonly incarnation: Incarnation;
+  readonly name: string;
+  readonly host: string;
+  readonly pid: number;
+  /** ms since 1970 */
+  readonly startedAt: number;
+  /** For each queue key its ids there. */
+  readonly holders: Readonly<Record<string, readonly string[]>>;
+  readonly state: "alive" | "dead";
+  /** Why it is taken for dead. */
+  readonly evidence: string;
+}
+
 /** Something an audit found in a queue. */
 export interface Finding {
   /** Stable, dotted: `<adapter>.phantom`, `claim.stale`. */
@@ -115,6 +134,8 @@ export interface QueueAdapter {
   certify?(queue: string, incarnation: Incarnation): Promise<void>;
   /** Called once per recovery interval by the one on duty: keeps the queue's own stall check and the locks of the mute in order. */
   upkeep?(queue: string, fleet: Fleet): Promise<void>;
+  /** Those who work on the queue without our code. Asked once per recovery interval by the one on duty. */
+  guests?(queue: string): Promise<readonly Guest[]>;
   state(queue: string, id: string): Promise<JobState>;
   /** Makes a delayed job due now. Nothing happens when it is not delayed. */
   promote(queue: string, id: string): Promise<void>;

@@ -26,8 +26,11 @@ export interface Registration {
   readonly interval: number;
   /** How much observed time an absence must last before it counts as a death. */
   readonly grace: number;
-  /** Where the beats come from. `main`: a blocked event loop stops them, so a lapse alone is weaker evidence. */
-  readonly pulse: "thread" | "main";
+  /**
+   * Where the beats come from. `main`: a blocked event loop stops them, so a lapse alone is weaker evidence. `guest`: from
+   * whoever reads the books of its queue; it has no pulse of its own.
+   */
+  readonly pulse: "thread" | "main" | "guest";
   /** For each queue key, the ids under which the queue's own record knows this incarnation. */
   readonly holders: Readonly<Record<string, readonly string[]>>;
 }

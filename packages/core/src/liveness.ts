@@ -109,6 +109,12 @@ export class Liveness {
     return [...new Set(queues.flat())].filter((other) => other !== queue);
   }
 
+  /** Registered guests that serve the queue. */
+  async guestsOf(queue: string): Promise<readonly Registration[]> {
+    const registrations = await this.#registrations(this.#last?.changes ?? -1);
+    return registrations.filter(({ pulse, holders }) => pulse === "guest" && holders[queue] !== undefined);
+  }
+
   async #registrations(changes: number): Promise<readonly Registration[]> {
     if (this.#roster?.changes === changes) return this.#roster.registrations;
     const registrations: Registration[] = [];

@@ -7,6 +7,7 @@
 import type { QueueAdapter } from "./adapter.ts";
 import type { Auditor } from "./audit.ts";
 import type { Events } from "./events.ts";
+import { Guests } from "./guests.ts";
 import { WATCH } from "./liveness.ts";
 import type { Liveness } from "./liveness.ts";
 import { Loop } from "./loop.ts";
@@ -42,6 +43,7 @@ export interface RecoveryParts {
 
 export class Recovery {
   readonly #parts: RecoveryParts;
+  readonly #guests: Guests;
   readonly #schedule: Loop;
   /** One for each queue, so that a queue that does not answer delays no other. */
   readonly #patrols = new Map<string, Loop>();
@@ -60,6 +62,7 @@ export class Recovery {
 
   constructor(parts: RecoveryParts) {
     this.#parts = parts;
+    this.#guests = new Guests(parts);
     this.#schedule = new Loop(() => this.#step());
     parts.events.on("duty.taken", ({ duty }) => this.#deep.add(duty));
   }
@@ -155,6 +158,7 @@ export class Recovery {
     try {
       const dead = await this.#listed();
       await adapter.upkeep?.(queue, await liveness.fleet(queue));
+      await this.#guests.follow(adapter, queue);
       const observed = liveness.last?.observed ?? 0;
       await this.#pass(adapter, queue, deep ? dead : dead.filter((death) => observed - death.observed < SWEPT_FOR));
       if (this.#unaudited.delete(queue)) await this.#parts.auditor.audit({ repair: true, queues: new Set([queue]) });

@@ -91,12 +91,17 @@ export interface LookRequest {
   readonly interval: number;
 }
 
-/** Why a suspect is to be declared dead. `replaced`: absent, and a newer incarnation of the same name is registered. */
-export type DeathCause = "lapsed" | "absent" | "replaced" | "left";
+/**
+ * Why a suspect is to be declared dead. `replaced`: absent, and a newer incarnation of the same name is registered.
+ * `reported`: a guest that is gone from the books of its queue.
+ */
+export type DeathCause = "lapsed" | "absent" | "replaced" | "left" | "reported";
 
 export interface Suspect {
   readonly incarnation: Incarnation;
   readonly cause: DeathCause;
+  /** What was seen; for `reported` only, which is believed as it is. */
+  readonly evidence?: string;
 }
 
 /** What one look saw. Everybody who holds a duty gets all of it except `suspects`, which only the watch sees. */
@@ -159,7 +164,8 @@ export interface Roster {
   /**
    * Re-checks the evidence and declares the death in the same step: tombstone, notice to the fenced one, and the
    * record moves to the dead. Undefined when the evidence no longer holds, or somebody was faster.
-   * `left` is declared by an instance about itself, when it leaves and something of it could not be handed over.
+   * `left` is declared by an instance about itself, when it leaves and something of it could not be handed over;
+   * `reported` by whoever reads the books in which a guest is gone.
    */
   declare(suspect: Suspect): Promise<Death | undefined>;
   /** All dead incarnations that are still listed, oldest first. */

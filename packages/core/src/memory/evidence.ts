@@ -40,7 +40,7 @@ export class Evidence {
   }
 
   holds(member: Member, cause: DeathCause): boolean {
-    if (cause === "left") return true; // it says so itself
+    if (cause === "left" || cause === "reported") return true; // it says so itself, or the books of its queue do
     if (cause === "lapsed") return this.#silence(member) >= this.#limit(member);
     if (!this.#vanished(member)) return false;
     return cause === "replaced"

@@ -102,7 +102,7 @@ export class MemoryRoster implements Roster {
     });
   }
 
-  declare({ incarnation, cause }: Suspect): Promise<Death | undefined> {
+  declare({ incarnation, cause, evidence: reported = "" }: Suspect): Promise<Death | undefined> {
     return this.#link.call((records) => {
       const member = records.members.get(incarnation);
       if (!member) return undefined; // somebody was faster, or it retired
@@ -111,7 +111,7 @@ export class MemoryRoster implements Roster {
       const death: Death = {
         registration: member.registration,
         cause,
-        evidence: evidence.describe(member, cause),
+        evidence: cause === "reported" ? reported : evidence.describe(member, cause),
         observed: records.observed,
         at: this.#link.now,
         leaving: member.leaving,

@@ -37,8 +37,8 @@ const strict = {
   role: "master",
   keyPrefix: "",
   retryStrategy: (): number => RECONNECT_DELAY,
-  // After a failover the old primary answers READONLY: look for the new one.
-  reconnectOnError: (error: Error): boolean => error.message.startsWith("READONLY"),
+  // After a failover the old primary answers READONLY, up to Redis 6.2 within another message: look for the new one.
+  reconnectOnError: (error: Error): boolean => /\bREADONLY\b/.test(error.message),
 } as const;
 
 export type ClusterConnection = Extract<StoreConnection, { kind: "cluster" }>;

@@ -89,7 +89,7 @@ export class RedisRoster implements Roster {
     );
   }
 
-  async declare({ incarnation, cause }: Suspect): Promise<Death | undefined> {
+  async declare({ incarnation, cause, evidence = "" }: Suspect): Promise<Death | undefined> {
     const keys = declareKeys.map((name) => (name === "history" ? this.#keys.history("deaths") : this.#keys[name]));
     const presence = this.#presence;
     const publish = presence === "SHARDNUMSUB" ? "SPUBLISH" : "PUBLISH";
@@ -103,6 +103,7 @@ export class RedisRoster implements Roster {
       this.#keys.nudges,
       TOMBSTONES_KEPT,
       DEATHS_KEPT,
+      evidence,
     ];
     return parsed<Death>((await this.#link.run("declare", declare, keys, args)) as string | null);
   }

@@ -4,7 +4,8 @@ import { judge } from "./judge.ts";
 /* Declare one suspect dead, if the evidence holds at this very instant. After it the incarnation has a tombstone, so
  * no beat, claim or registration of it is ever accepted again, and it is told so on its own channel.
  *   KEYS    see declareKeys
- *   ARGV    incarnation, cause ('left' is believed without evidence), numsub, presencePrefix, protocol, publish, nudges, forgetAfter, maxlen
+ *   ARGV    incarnation, cause ('left' and 'reported' are believed), numsub, presencePrefix, protocol, publish, nudges, forgetAfter,
+ *           maxlen, evidence of 'reported'
  *   Returns the death as JSON, or false when it lives, is unknown or was declared before. */
 export const declareKeys = [
   "clock",
@@ -49,7 +50,9 @@ export const declare: string = `
   local record = redis.call('HGET', K.instances, incarnation)
   if not record then return false end
   local evidence = 'it left and could not hand over everything'
-  if cause ~= 'left' then
+  if cause == 'reported' then
+    evidence = ARGV[10]
+  elseif cause ~= 'left' then
     cause, evidence = judge(incarnation)
     if not cause then return false end
   end
@@ -59,8 +62,8 @@ export const declare: string = `
   local time = redis.call('TIME')
   local at = time[1] * 1000 + math.floor(time[2] / 1000)
   local leaving = redis.call('SISMEMBER', K.leaving, incarnation) == 1
-  local death = '{"registration":' .. record .. ',"cause":"' .. cause .. '","evidence":"' .. evidence ..
-    '","observed":' .. observed .. ',"at":' .. at .. ',"leaving":' .. tostring(leaving) .. '}'
+  local death = '{"registration":' .. record .. ',"cause":"' .. cause .. '","evidence":' .. cjson.encode(evidence) ..
+    ',"observed":' .. observed .. ',"at":' .. at .. ',"leaving":' .. tostring(leaving) .. '}'
   strike(incarnation, registration.name, tonumber(ARGV[8]))
   redis.call('HSET', K.dead, incarnation, death)
   redis.call('HINCRBY', K.clock, 'deaths', 1)

@@ -10,7 +10,9 @@ export interface AdapterHarness {
   readonly queue: string;
   /** The adapter of a process that only recovers: attached to nothing, or to an idle process. */
   readonly adapter: QueueAdapter;
-  /** Adds a job, which the queue keeps when it finished or failed. Returns its id. */
+  /** Set for a queue that keeps nothing of a job that finished: its state is "missing" then. */
+  readonly forgetsFinished?: boolean;
+  /** Adds a job, which the queue keeps when it failed, and when it finished if it ever does. Returns its id. */
   add(job?: NewJob): Promise<string>;
   /**
    * Makes a process of its own fetch the next job (which is `id`, if it is given), run it and hold it. Waits for a job

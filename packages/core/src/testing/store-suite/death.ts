@@ -75,6 +75,19 @@ const deaths: readonly SuiteTest<Scene>[] = [
     const death = await scene.store.roster.declare({ incarnation: leaving.incarnation, cause: "left" });
     assert.deepEqual([death?.cause, death?.leaving], ["left", true]);
   }),
+  inStore("a guest is declared dead as the books of its queue report it, with their words", async (scene) => {
+    const guest = await scene.join();
+    const evidence = 'its record has "lapsed"';
+    const { incarnation } = guest;
+    const death = await scene.store.roster.declare({ incarnation, cause: "reported", evidence });
+    assert.deepEqual([death?.cause, death?.evidence], ["reported", evidence]);
+    assert.equal((await scene.other.roster.register(guest)).fenced, true);
+    assert.equal(await scene.other.roster.declare({ incarnation, cause: "reported", evidence }), undefined);
+    assert.deepEqual(
+      (await scene.other.roster.dead()).map((one) => one.evidence),
+      [evidence],
+    );
+  }),
   inStore(
     "a death after the retirement began is marked as one of a leaving, also when it registered again",
     async (scene) => {
