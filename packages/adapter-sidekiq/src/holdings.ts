@@ -1,0 +1,98 @@
+/* What is in flight, whoever holds it: runs of our workers, and jobs of the Ruby workers that are watched. Each kind is
+ * found in its own books and moved by a script that compares there; the rest is the same for all. */
+import type { DeadHolder, Guest, Orphan, RequeueOutcome } from "@assured-jobs/core";
+import type { Connection } from "./connection.ts";
+import type { Keys } from "./keys.ts";
+import { idOf, Orphans } from "./orphans.ts";
+import { bury, condemned, refreshed, requeue } from "./requeue.ts";
+import type { Move, RecoverTo } from "./requeue.ts";
+import { BareSource } from "./ruby/bare.ts";
+import { GemSource } from "./ruby/gem.ts";
+import type { RubyOptions, RubySource } from "./ruby/source.ts";
+import { Payload } from "./wire/payload.ts";
+import type { TimestampUnit } from "./wire/timestamps.ts";
+
+const GEM_NAMESPACE = "sidekiq_assured_jobs";
+
+export interface HoldingsParts {
+  readonly redis: Connection;
+  readonly keys: Keys;
+  readonly recoverTo: RecoverTo;
+  readonly unit: TimestampUnit;
+  readonly ruby: RubyOptions;
+}
+
+type Burial = "buried" | Exclude<RequeueOutcome, "requeued">;
+
+export class Holdings {
+  readonly #parts: HoldingsParts;
+  readonly #orphans: Orphans;
+  readonly #sources: readonly RubySource[];
+
+  constructor(parts: HoldingsParts) {
+    this.#parts = parts;
+    this.#orphans = new Orphans(parts.redis, parts.keys);
+    this.#sources = sourcesOf(parts);
+  }
+
+  /** Orphans of our workers first. */
+  async orphansOf(queue: string, dead: readonly DeadHolder[]): Promise<readonly Orphan[]> {
+    const ours = dead.map((one) => ({ ...one, ids: one.ids.filter((id) => this.#sourceOf(id) === undefined) }));
+    const found = [...(await this.#orphans.of(queue, ours))];
+    for (const source of this.#sources) found.push(...(await source.orphansOf(queue, dead)));
+    return found;
+  }
+
+  async requeue(queue: string, orphan: Orphan, delay: number): Promise<RequeueOutcome> {
+    const { recoverTo, unit } = this.#parts;
+    const text = await this.#textOf(queue, orphan);
+    if (text === undefined) return "vanished";
+    const target = typeof recoverTo === "object" ? recoverTo.queue : queue;
+    const fresh = text === "" ? "" : refreshed(text, target, unit);
+    const move: Move = { queue, proof: orphan.proof, text: fresh, delay, to: recoverTo };
+    const source = this.#sourceOf(orphan.proof);
+    const outcome = source ? await source.requeue(move) : await requeue(this.#parts, move);
+    this.#orphans.forget(orphan.proof);
+    return outcome;
+  }
+
+  async bury(queue: string, orphan: Orphan, reason: string): Promise<Burial> {
+    const text = await this.#textOf(queue, orphan);
+    if (text === undefined) return "vanished";
+    const buried = text === "" ? "" : condemned(text, reason, this.#parts.unit);
+    const move = { queue, proof: orphan.proof, text: buried };
+    const source = this.#sourceOf(orphan.proof);
+    const outcome = source ? await source.bury(move) : await bury(this.#parts, move);
+    this.#orphans.forget(orphan.proof);
+    return outcome;
+  }
+
+  async guests(): Promise<readonly Guest[]> {
+    return (await Promise.all(this.#sources.map((source) => source.guests()))).flat();
+  }
+
+  async rest(): Promise<void> {
+    for (const source of this.#sources) await source.rest();
+  }
+
+  #sourceOf(idOrProof: string): RubySource | undefined {
+    return this.#sources.find((source) => source.owns(idOrProof));
+  }
+
+  /* Empty when the run is not there any more: the move says what became of it. Undefined when it is another job's. */
+  async #textOf(queue: string, { id, run, proof }: Orphan): Promise<string | undefined> {
+    const text = await (this.#sourceOf(proof) ?? this.#orphans).textOf(queue, proof);
+    if (text === undefined) return "";
+    return idOf(Payload.parse(text), run) === id ? text : undefined;
+  }
+}
+
+function sourcesOf({ redis, keys, ruby }: HoldingsParts): readonly RubySource[] {
+  const { gem = false, bare = false } = ruby;
+  const namespace = typeof gem === "object" ? gem.namespace : GEM_NAMESPACE;
+  const gemJob = (jid: string): string => `${keys.prefix}${namespace}:job:${jid}`;
+  return [
+    ...(gem === false ? [] : [new GemSource({ redis, keys }, namespace)]),
+    ...(bare ? [new BareSource({ redis, keys }, gem === false ? undefined : gemJob)] : []),
+  ];
+}

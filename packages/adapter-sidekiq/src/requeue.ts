@@ -1,0 +1,84 @@
+/* Giving a job back, or burying it: one script each, which compares the proof of the run that held it. */
+import type { RequeueOutcome } from "@assured-jobs/core";
+import type { Connection } from "./connection.ts";
+import type { Keys } from "./keys.ts";
+import { parseProof } from "./proof.ts";
+import { bury as buryScript, requeue as requeueScript } from "./scripts/give-back.ts";
+import { Payload } from "./wire/payload.ts";
+import { timestamp } from "./wire/timestamps.ts";
+import type { TimestampUnit } from "./wire/timestamps.ts";
+
+/** Where what is given back goes: it is the next one, or behind all others, or in another queue. */
+export type RecoverTo = "front" | "back" | { readonly queue: string };
+
+export interface Place {
+  readonly redis: Connection;
+  readonly keys: Keys;
+}
+
+/** The error class under which a buried job stands in the dead set. */
+export const POISON = "AssuredJobs::PoisonPill";
+
+/** One move of a job that `proof` holds. */
+export interface Move {
+  readonly queue: string;
+  readonly proof: string;
+  /** As it is to stand there; empty: as it was fetched. */
+  readonly text: string;
+  /** ms */
+  readonly delay: number;
+  readonly to: RecoverTo;
+}
+
+export async function requeue(
+  { redis, keys }: Place,
+  { queue, proof, text, delay, to }: Move,
+): Promise<RequeueOutcome> {
+  const target = typeof to === "object" ? to.queue : queue;
+  const { run, where } = recordOf(keys, queue, proof);
+  const { waiting, parked } = keys.queue(target);
+  const args = [proof, run, text, delay, to === "front" ? "RPUSH" : "LPUSH", target];
+  return (await redis.run(requeueScript, [...where, waiting, parked, keys.queues, ...args])) as RequeueOutcome;
+}
+
+/** What this process fetched and will not run: in front, as it came. */
+export async function giveBack(place: Place, queue: string, proof: string): Promise<void> {
+  await requeue(place, { queue, proof, text: "", delay: 0, to: "front" });
+}
+
+export async function bury(
+  { redis, keys }: Place,
+  { queue, proof, text }: Pick<Move, "queue" | "proof" | "text">,
+): Promise<"buried" | Exclude<RequeueOutcome, "requeued">> {
+  const { run, where } = recordOf(keys, queue, proof);
+  return (await redis.run(buryScript, [...where, keys.dead, proof, run, text])) as
+    | "buried"
+    | Exclude<RequeueOutcome, "requeued">;
+}
+
+/** With a fresh `enqueued_at`, so that the latency of the queue tells of its workers and not of a death. */
+export function refreshed(text: string, queue: string, unit: TimestampUnit): string {
+  const payload = Payload.parse(text);
+  if (payload === undefined) return text;
+  return payload.with({
+    enqueued_at: timestamp(Date.now(), unit),
+    ...(payload.get("queue") === queue ? {} : { queue: JSON.stringify(queue) }),
+  });
+}
+
+/** As it stands in the dead set, with the fields by which Sidekiq's Web tells why. */
+export function condemned(text: string, reason: string, unit: TimestampUnit): string {
+  return (
+    Payload.parse(text)?.with({
+      error_class: JSON.stringify(POISON),
+      error_message: JSON.stringify(reason),
+      failed_at: timestamp(Date.now(), unit),
+    }) ?? text
+  );
+}
+
+function recordOf(keys: Keys, queue: string, proof: string): { run: number; where: readonly string[] } {
+  const { running, given } = keys.queue(queue);
+  const { identity, run } = parseProof(proof) ?? { identity: "", run: 0 };
+  return { run, where: [running, given, keys.work(identity), keys.workers(identity)] };
+}

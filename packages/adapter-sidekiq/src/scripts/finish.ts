@@ -1,0 +1,56 @@
+import type { Script } from "../connection.ts";
+
+/* Ends runs: each only while its proof stands in the record, with everything that Sidekiq writes about it, so that there
+ * is no instant between the acknowledgement of a job and its retry. Written first and removed last.
+ *   KEYS[1] retry  KEYS[2] dead  KEYS[3..6] stat:processed, stat:failed, both of the day  KEYS[7] work  KEYS[8] workers
+ *   then for each queue: running, given, waiting
+ *   ARGV[1] most entries in the dead set  ARGV[2] seconds that they are kept  then for each end: index of its queue,
+ *   proof, run, kind, seconds until its retry, payload
+ *     done: nothing is left of it   drop: it failed and nothing is left of it   retry: into the retry set
+ *     dead: into the dead set       junk: the same, with the payload as it was fetched   back: to the far end of its queue
+ *   Returns for each: 1 accepted, 0 it was given away, 2 it is not there: perhaps an answer was lost. */
+export const finish: Script = {
+  name: "finish",
+  keys: undefined,
+  lua: `
+    local time = redis.call('TIME')
+    local now = tonumber(time[1]) + time[2] / 1000000
+    local reply, runs = {}, {}
+    local processed, failed, dead = 0, 0, false
+    for at = 3, #ARGV, 6 do
+      local base = 9 + 3 * tonumber(ARGV[at])
+      local proof, kind, text = ARGV[at + 1], ARGV[at + 3], ARGV[at + 5]
+      local payload = redis.call('HGET', KEYS[base], proof)
+      runs[#runs + 1] = ARGV[at + 2]
+      if not payload then
+        reply[#reply + 1] = redis.call('ZSCORE', KEYS[base + 1], proof) and 0 or 2
+      else
+        if kind == 'retry' then
+          redis.call('ZADD', KEYS[1], string.format('%.6f', now + ARGV[at + 4]), text)
+        elseif kind == 'dead' or kind == 'junk' then
+          redis.call('ZADD', KEYS[2], string.format('%.6f', now), kind == 'dead' and text or payload)
+          dead = true
+        elseif kind == 'back' then
+          redis.call('LPUSH', KEYS[base + 2], payload)
+        end
+        redis.call('HDEL', KEYS[base], proof)
+        if kind ~= 'back' then processed = processed + 1 end
+        if kind ~= 'back' and kind ~= 'done' then failed = failed + 1 end
+        reply[#reply + 1] = 1
+      end
+    end
+    redis.call('HDEL', KEYS[7], unpack(runs))
+    redis.call('HDEL', KEYS[8], unpack(runs))
+    if dead then
+      redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', string.format('%.6f', now - ARGV[2]))
+      redis.call('ZREMRANGEBYRANK', KEYS[2], 0, -tonumber(ARGV[1]))
+    end
+    local function add(total, day, count)
+      if count == 0 then return end
+      redis.call('INCRBY', total, count)
+      if redis.call('INCRBY', day, count) == count then redis.call('EXPIRE', day, 157680000) end
+    end
+    add(KEYS[3], KEYS[5], processed)
+    add(KEYS[4], KEYS[6], failed)
+    return reply`,
+};

@@ -1,0 +1,194 @@
+/* One run from its fetch until Redis has accepted or refused its end.
+ *
+ * The run is reported before its first instruction. A job that must not run here goes back as it came; one that nobody
+ * can read goes to the dead set as it is, as Ruby does. A handler that fails because its run was given up has not failed:
+ * on a handover the job goes back, otherwise nothing is written, since it is somebody else's by then.
+ */
+import { AssuranceError } from "@assured-jobs/core";
+import type { AdapterHost, Run, RunControl } from "@assured-jobs/core";
+import { reasonOf } from "@assured-jobs/core/adapter-kit";
+import type { Connection } from "../connection.ts";
+import { queueKey } from "../keys.ts";
+import type { Keys } from "../keys.ts";
+import { proofOf } from "../proof.ts";
+import { giveBack } from "../requeue.ts";
+import { Payload } from "../wire/payload.ts";
+import type { TimestampUnit } from "../wire/timestamps.ts";
+import type { End, EndKind, Ends } from "./ends.ts";
+import type { Fetched } from "./fetcher.ts";
+import { through } from "./handlers.ts";
+import type { DeathHandler, ServerMiddleware, SidekiqJobClass } from "./handlers.ts";
+import { classOf, RunningJob } from "./job.ts";
+import type { LiveRun, LiveRuns } from "./live-runs.ts";
+import { fateOf } from "./retry.ts";
+
+/** What a worker tells; see SidekiqWorker.on. */
+export interface Telling {
+  completed(job: RunningJob): void;
+  failed(job: RunningJob, error: unknown, what: "retry" | "dead" | "drop"): void;
+  refused(jid: string, jobClass: string, reason: string): void;
+  error(error: unknown): void;
+}
+
+export interface ExecutorParts {
+  readonly redis: Connection;
+  readonly keys: Keys;
+  readonly ends: Ends;
+  readonly live: LiveRuns;
+  readonly classes: ReadonlyMap<string, SidekiqJobClass>;
+  readonly middleware: readonly ServerMiddleware[];
+  readonly deathHandlers: readonly DeathHandler[];
+  readonly format: () => { readonly unit: TimestampUnit; readonly sidekiq: number };
+  readonly host: () => Pick<AdapterHost, "run" | "lost" | "warn">;
+  readonly telling: Telling;
+}
+
+interface Job {
+  readonly fetched: Fetched;
+  readonly run: Run;
+  readonly payload: Payload | undefined;
+  readonly freed: () => void;
+}
+
+export class Executor {
+  readonly #parts: ExecutorParts;
+
+  constructor(parts: ExecutorParts) {
+    this.#parts = parts;
+  }
+
+  /** Begins a run; false when the job has to go back as it came. `freed` is called when its slot is free again. */
+  start(fetched: Fetched, freed: () => void): boolean {
+    const payload = Payload.parse(fetched.text);
+    const job: Job = { fetched, payload, freed, run: this.#runOf(fetched, payload) };
+    const refusal = payload && this.#refusalOf(payload);
+    const work = refusal === undefined ? this.#execute(job) : this.#refuse(job, refusal);
+    work.catch((error: unknown) => this.#parts.telling.error(error)).finally(freed);
+    return refusal === undefined;
+  }
+
+  #runOf({ queue, holder, run }: Fetched, payload: Payload | undefined): Run {
+    const id = payload?.string("jid") ?? `run-${run}`;
+    const name = payload && classOf(payload);
+    return {
+      queue: queueKey(this.#parts.keys.prefix, queue),
+      id,
+      run,
+      proof: proofOf(holder, run),
+      ...(name ? { name } : {}),
+    };
+  }
+
+  #refusalOf(payload: Payload): string | undefined {
+    if (payload.get("bid") !== undefined) return "it belongs to a batch of Sidekiq Pro, which only Ruby can count";
+    if (payload.get("encrypt") === true) return "its last argument is encrypted by Sidekiq Enterprise";
+    const name = classOf(payload);
+    if (name === undefined || this.#parts.classes.has(name)) return undefined;
+    return "no handler is registered for its class";
+  }
+
+  /* To the far end, so that it does not come again at once, and others that know it may come first. */
+  async #refuse(job: Job, reason: string): Promise<void> {
+    const { live, host, telling } = this.#parts;
+    const name = job.run.name ?? "";
+    telling.refused(job.run.id, name, reason);
+    host().warn(
+      `${job.run.queue} has jobs of class ${name} that this worker gives back: ${reason}. Let them have a queue of their own.`,
+    );
+    await live.during(job.run, job.fetched, this.#end(job, "back", undefined));
+  }
+
+  async #execute(job: Job): Promise<void> {
+    const { live, host } = this.#parts;
+    if (job.run.name === undefined || !Array.isArray(job.payload?.get("args"))) return this.#setAside(job);
+    const former = live.of(job.run.id);
+    const work = host().run(job.run, (control) => this.#admitted(job, control, former));
+    await live.during(job.run, job.fetched, work);
+  }
+
+  async #admitted(job: Job, control: RunControl, former: LiveRun | undefined): Promise<void> {
+    if (former) await former.work.catch(() => undefined);
+    if (control.givenUp) return this.#giveBack(job);
+    await this.#perform(job, new RunningJob(job.payload!, job.fetched, control), control);
+  }
+
+  async #setAside(job: Job): Promise<void> {
+    const { queue, id } = job.run;
+    await this.#parts.live.during(job.run, job.fetched, this.#end(job, "junk", undefined));
+    this.#parts.host().warn(`${queue} held a job that nobody can read (${id}). It is in the dead set, as it was.`);
+  }
+
+  async #perform(job: Job, running: RunningJob, control: RunControl): Promise<void> {
+    const jobClass = this.#parts.classes.get(job.run.name!)!;
+    try {
+      await through(this.#parts.middleware, running, async () => void (await jobClass.perform(running)));
+    } catch (error) {
+      if (control.givenUp) return this.#afterGivenUp(job, control.givenUp);
+      return this.#fail(job, { running, error, control });
+    }
+    job.freed();
+    if (await this.#end(job, "done", control)) this.#parts.telling.completed(running);
+  }
+
+  async #fail(
+    job: Job,
+    { running, error, control }: { running: RunningJob; error: unknown; control: RunControl },
+  ): Promise<void> {
+    const { telling, format } = this.#parts;
+    const jobClass = this.#parts.classes.get(job.run.name!);
+    const fate = await fateOf(running, error, { ...format(), jobClass, tell: (thrown) => telling.error(thrown) });
+    job.freed();
+    if (!(await this.#end(job, fate.kind, control, fate.kind === "drop" ? {} : fate))) return;
+    telling.failed(running, error, fate.kind);
+    if (fate.kind !== "retry" && fate.isDead) await this.#mourn(running, error);
+  }
+
+  async #mourn(running: RunningJob, error: unknown): Promise<void> {
+    for (const handler of this.#parts.deathHandlers) {
+      try {
+        await handler(running, error);
+      } catch (thrown) {
+        this.#parts.telling.error(thrown);
+      }
+    }
+  }
+
+  /* False when the queue refused it. */
+  async #end(
+    { run, fetched }: Job,
+    kind: EndKind,
+    control: RunControl | undefined,
+    { delay, text }: { delay?: number; text?: string } = {},
+  ): Promise<boolean> {
+    const { ends, live, host } = this.#parts;
+    live.ending(run);
+    const end: End = {
+      queue: fetched.queue,
+      proof: run.proof,
+      run: run.run,
+      kind,
+      ...(delay === undefined ? {} : { delay }),
+      ...(text === undefined ? {} : { text }),
+    };
+    const isAccepted = await ends.send(end, () => control?.givenUp !== undefined);
+    if (!isAccepted) host().lost(run, "its job was given back meanwhile, or was ended by another run");
+    return isAccepted;
+  }
+
+  async #afterGivenUp(job: Job, reason: Error): Promise<void> {
+    const isHandover = reason instanceof AssuranceError && reason.code === "ERR_HANDOVER";
+    if (isHandover) await this.#giveBack(job);
+  }
+
+  /* Refused or failed: then somebody else has it, or will find it with its holder. */
+  async #giveBack({ fetched, run }: Job): Promise<void> {
+    const { redis, keys, host } = this.#parts;
+    try {
+      await giveBack({ redis, keys }, fetched.queue, run.proof);
+    } catch (error) {
+      host().warn(
+        `Job ${run.id} of ${run.queue} could not be given back (${reasonOf(error)}): the other processes will find it.`,
+      );
+    }
+  }
+}

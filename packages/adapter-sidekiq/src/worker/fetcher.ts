@@ -1,0 +1,179 @@
+/* Fetches for one set of queues: as many jobs as there are free slots with one script, which writes their holder too.
+ *
+ * One fetch is on its way at a time. When its answer does not come, its holder gets nothing more, by a note in Redis that
+ * the fetch script reads, and whatever it was given is given back (holder.ts); so a job may wait, but is never lost.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Connection } from "../connection.ts";
+import type { Keys } from "../keys.ts";
+import { fetch } from "../scripts/fetch.ts";
+import type { HolderBook } from "./holder.ts";
+import type { QueueOrdering } from "./queue-order.ts";
+import type { QueueWatch } from "./watch.ts";
+
+/** An idle set looks so often, ms: for parked jobs, and in case a wake-up is lost. */
+const LOOK_EVERY = 1_000;
+const MOST_AT_ONCE = 200;
+/** All who wait are woken. Who comes too late so often in a row has quick neighbours, and takes its time: up to so many ms. */
+const LATE_AT_MOST = 5;
+const CALM = 100;
+const RETRY = 500;
+/** When every job of a fetch had to go back, ms. */
+const REST = 1_000;
+/** Given up by the others: core has so long to say so, ms. */
+const GRAVE_PATIENCE = 5_000;
+const IN_GRAVE = -2;
+
+export interface Fetched {
+  readonly queue: string;
+  readonly holder: string;
+  readonly run: number;
+  readonly text: string;
+}
+
+export interface FetcherParts {
+  readonly redis: Connection;
+  readonly keys: Keys;
+  readonly identity: string;
+  readonly ordering: QueueOrdering;
+  readonly concurrency: number;
+  readonly watches: ReadonlyMap<string, QueueWatch>;
+  readonly holders: HolderBook;
+  /** Whether Sidekiq's older list of running jobs is written as well. */
+  readonly writeWorkers: () => boolean;
+  /** Runs a job; calls `freed` when its slot is free again. False for one that has to go back as it came. */
+  readonly start: (job: Fetched, freed: () => void) => boolean;
+  readonly tell: (error: unknown) => void;
+}
+
+interface Taken {
+  readonly jobs: readonly Fetched[];
+  readonly due: number;
+  readonly paused: ReadonlySet<string>;
+}
+
+export class Fetcher {
+  readonly #parts: FetcherParts;
+  #busy = 0;
+  #isOpen = false;
+  #isScheduled = false;
+  #fetching: Promise<void> | undefined;
+  #waiting: AbortController | undefined;
+  #late = 0;
+
+  constructor(parts: FetcherParts) {
+    this.#parts = parts;
+  }
+
+  open(): void {
+    this.#isOpen = true;
+    this.#go();
+  }
+
+  /** Resolves when no fetch is on its way: what it still brought runs. */
+  async close(): Promise<void> {
+    this.#isOpen = false;
+    this.#waiting?.abort();
+    await this.#fetching;
+  }
+
+  /* Behind the ends of the same turn: they free slots, and are sent first. */
+  #go(): void {
+    if (this.#isScheduled || this.#fetching || !this.#isOpen) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      const free = this.#parts.concurrency - this.#busy;
+      if (free <= 0 || this.#fetching || !this.#isOpen) return;
+      this.#fetching = this.#round(Math.min(free, MOST_AT_ONCE)).finally(() => {
+        this.#fetching = undefined;
+        this.#go();
+      });
+    });
+  }
+
+  async #round(wanted: number): Promise<void> {
+    try {
+      const taken = await this.#take(wanted);
+      if (taken === undefined) return await this.#inGrave();
+      const started = taken.jobs.map((job) => this.#start(job));
+      if (started.length === wanted) return;
+      if (started.length > 0 && !started.includes(true)) return await this.#rest(REST);
+      await this.#untilWoken(taken);
+    } catch (error) {
+      await this.#failed(error);
+    }
+  }
+
+  #start(job: Fetched): boolean {
+    this.#busy++;
+    let isBusy = true;
+    return this.#parts.start(job, () => {
+      if (!isBusy) return;
+      isBusy = false;
+      this.#busy--;
+      this.#go();
+    });
+  }
+
+  /* Undefined when the holder is refused. */
+  async #take(wanted: number): Promise<Taken | undefined> {
+    const { redis, keys, identity, ordering, holders, writeWorkers } = this.#parts;
+    const holder = holders.current;
+    const { names, first } = ordering.draw(wanted);
+    const where = [
+      keys.run,
+      keys.graves,
+      keys.paused,
+      keys.work(identity),
+      keys.workers(identity),
+      ...names.map((name) => keys.queue(name)).flatMap(({ waiting, running, parked }) => [waiting, running, parked]),
+    ];
+    const args = [holder, wanted, writeWorkers() ? 1 : 0, names.length, ...names, ...first];
+    const reply = (await redis.run(fetch, [where.length, ...where, ...args])) as [number, string, ...unknown[]];
+    const [due, paused, ...fields] = reply;
+    if (due === IN_GRAVE) return undefined;
+    const jobs: Fetched[] = [];
+    for (let at = 0; at < fields.length; at += 3) {
+      const [queue, run, text] = fields.slice(at, at + 3);
+      jobs.push({ queue: names[Number(queue)]!, holder, run: Number(run), text: String(text) });
+    }
+    return { jobs, due, paused: new Set(paused.split(" ").map((index) => names[Number(index)] ?? "")) };
+  }
+
+  /* A paused queue is not watched: it would answer at once, again and again. */
+  async #untilWoken({ jobs, due, paused }: Taken): Promise<void> {
+    const ms = due < 0 ? LOOK_EVERY : Math.min(LOOK_EVERY, due);
+    const watches = this.#parts.ordering.names.filter((name) => !paused.has(name));
+    const something = watches.map((name) => this.#parts.watches.get(name)!.something());
+    const waiting = (this.#waiting = new AbortController());
+    const alarm = sleep(ms, false, { signal: waiting.signal }).catch(() => false);
+    try {
+      const isWoken = await Promise.race([alarm, ...something]);
+      this.#late = isWoken && jobs.length === 0 ? this.#late + 1 : 0;
+    } finally {
+      waiting.abort();
+    }
+    if (this.#late > LATE_AT_MOST) await this.#rest(Math.random() * Math.min(CALM, this.#late));
+  }
+
+  async #rest(ms: number): Promise<void> {
+    const waiting = (this.#waiting = new AbortController());
+    await sleep(ms, undefined, { signal: waiting.signal }).catch(() => {});
+  }
+
+  /* The others took us for dead; core hears of it in a moment and pauses us. Else nobody did, and another holder will do. */
+  async #inGrave(): Promise<void> {
+    await this.#rest(GRAVE_PATIENCE);
+    if (this.#isOpen) await this.#parts.holders.renew();
+  }
+
+  /* Whatever the answer would have brought is given back first. */
+  async #failed(error: unknown): Promise<void> {
+    this.#parts.tell(error);
+    for (let retracted = false; !retracted && this.#isOpen;) {
+      await this.#rest(RETRY);
+      retracted = await this.#parts.holders.retract().catch(() => false);
+    }
+  }
+}

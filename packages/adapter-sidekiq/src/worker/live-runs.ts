@@ -1,0 +1,68 @@
+/* The runs that go on in this process, from their fetch until their end was answered.
+ *
+ * A process that fetches its own recovered job again would run it beside its former self, so the second run of a jid is
+ * held back until the first has returned.
+ */
+import type { Run } from "@assured-jobs/core";
+import type { Fetched } from "./fetcher.ts";
+
+export interface LiveRun {
+  readonly run: Run;
+  readonly fetched: Fetched;
+  readonly work: Promise<unknown>;
+  /** ms since 1970 */
+  readonly since: number;
+  /** Its end was sent. */
+  isEnding: boolean;
+}
+
+export class LiveRuns {
+  readonly #byProof = new Map<string, LiveRun>();
+  readonly #byId = new Map<string, LiveRun>();
+  #idle: (() => void)[] = [];
+
+  get size(): number {
+    return this.#byProof.size;
+  }
+
+  get all(): Iterable<LiveRun> {
+    return this.#byProof.values();
+  }
+
+  get proofs(): ReadonlySet<string> {
+    return new Set(this.#byProof.keys());
+  }
+
+  /** The newest run of a job. */
+  of(id: string): LiveRun | undefined {
+    return this.#byId.get(id);
+  }
+
+  /** On the list until `work` has ended; passes it through. */
+  async during(run: Run, fetched: Fetched, work: Promise<unknown>): Promise<void> {
+    const live: LiveRun = { run, fetched, work, since: Date.now(), isEnding: false };
+    this.#byProof.set(run.proof, live);
+    this.#byId.set(run.id, live);
+    try {
+      await work;
+    } finally {
+      this.#byProof.delete(run.proof);
+      if (this.#byId.get(run.id) === live) this.#byId.delete(run.id);
+      if (this.size === 0) for (const resolve of this.#idle.splice(0)) resolve();
+    }
+  }
+
+  ending({ proof }: Run): void {
+    const live = this.#byProof.get(proof);
+    if (live) live.isEnding = true;
+  }
+
+  /** True once no run is left; false when that takes longer than `ms`. */
+  async idle(ms: number): Promise<boolean> {
+    if (this.size === 0) return true;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<false>((resolve) => (timer = setTimeout(() => resolve(false), ms)));
+    const idle = new Promise<true>((resolve) => this.#idle.push(() => resolve(true)));
+    return Promise.race([idle, late]).finally(() => clearTimeout(timer));
+  }
+}
