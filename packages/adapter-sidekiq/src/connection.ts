@@ -82,6 +82,10 @@ export class Connection {
     });
   }
 
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
   /** Ends what is on its way; nothing connects again. */
   close(): void {
     this.#isClosed = true;

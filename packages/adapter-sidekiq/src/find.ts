@@ -35,14 +35,19 @@ export const stateOf = (found: Found | undefined): JobState => (found === undefi
 export async function findJob({ redis, keys }: Place, queue: string, jid: string): Promise<Found | undefined> {
   const { running, parked, waiting } = keys.queue(queue);
   const isIt = isJob(jid);
-  for (const { text, proof, run } of await recordedRuns(redis, running))
-    if (isIt(text) || jid === `run-${run}`) return { where: "running", key: running, entry: proof, text };
+  const inRecord = async (): Promise<Found | undefined> => {
+    const runs = await recordedRuns(redis, running);
+    const found = runs.find(({ text, run }) => isIt(text) || jid === `run-${run}`);
+    return found && { where: "running", key: running, entry: found.proof, text: found.text };
+  };
+  const held = await inRecord();
+  if (held) return held;
   const later = (await redis.call("ZRANGE", parked, 0, -1)) as string[];
   for (const entry of later)
     if (isIt(parkedText(entry))) return { where: "parked", key: parked, entry, text: parkedText(entry) };
   const text = await inList(redis, waiting, isIt);
   if (text !== undefined) return { where: "waiting", key: waiting, entry: text, text };
-  return inSets({ redis, keys }, queue, jid);
+  return (await inSets({ redis, keys }, queue, jid)) ?? inRecord(); // it may have been fetched while we looked
 }
 
 interface Place {

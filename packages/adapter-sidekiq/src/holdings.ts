@@ -4,7 +4,8 @@ import type { DeadHolder, Guest, Orphan, RequeueOutcome } from "@assured-jobs/co
 import type { Connection } from "./connection.ts";
 import type { Keys } from "./keys.ts";
 import { idOf, Orphans } from "./orphans.ts";
-import { bury, condemned, refreshed, requeue } from "./requeue.ts";
+import { Moves } from "./moves.ts";
+import { bury, condemned, refreshed } from "./requeue.ts";
 import type { Move, RecoverTo } from "./requeue.ts";
 import { BareSource } from "./ruby/bare.ts";
 import { GemSource } from "./ruby/gem.ts";
@@ -27,11 +28,13 @@ type Burial = "buried" | Exclude<RequeueOutcome, "requeued">;
 export class Holdings {
   readonly #parts: HoldingsParts;
   readonly #orphans: Orphans;
+  readonly #moves: Moves;
   readonly #sources: readonly RubySource[];
 
   constructor(parts: HoldingsParts) {
     this.#parts = parts;
     this.#orphans = new Orphans(parts.redis, parts.keys);
+    this.#moves = new Moves(parts);
     this.#sources = sourcesOf(parts);
   }
 
@@ -51,7 +54,7 @@ export class Holdings {
     const fresh = text === "" ? "" : refreshed(text, target, unit);
     const move: Move = { queue, proof: orphan.proof, text: fresh, delay, to: recoverTo };
     const source = this.#sourceOf(orphan.proof);
-    const outcome = source ? await source.requeue(move) : await requeue(this.#parts, move);
+    const outcome = source ? await source.requeue(move) : await this.#moves.send(move);
     this.#orphans.forget(orphan.proof);
     return outcome;
   }

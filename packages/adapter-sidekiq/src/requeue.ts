@@ -1,4 +1,4 @@
-/* Giving a job back, or burying it: one script each, which compares the proof of the run that held it. */
+/* Giving jobs back, or burying one: one script each, which compares the proof of the run that held it. */
 import type { RequeueOutcome } from "@assured-jobs/core";
 import type { Connection } from "./connection.ts";
 import type { Keys } from "./keys.ts";
@@ -30,15 +30,33 @@ export interface Move {
   readonly to: RecoverTo;
 }
 
-export async function requeue(
+/** Moves of one queue, each compared by itself, in one step. */
+export async function requeueAll(
   { redis, keys }: Place,
-  { queue, proof, text, delay, to }: Move,
-): Promise<RequeueOutcome> {
-  const target = typeof to === "object" ? to.queue : queue;
-  const { run, where } = recordOf(keys, queue, proof);
-  const { waiting, parked } = keys.queue(target);
-  const args = [proof, run, text, delay, to === "front" ? "RPUSH" : "LPUSH", target];
-  return (await redis.run(requeueScript, [...where, waiting, parked, keys.queues, ...args])) as RequeueOutcome;
+  queue: string,
+  moves: readonly Move[],
+): Promise<readonly RequeueOutcome[]> {
+  const { running, given } = keys.queue(queue);
+  const where = moves.flatMap(({ proof, to }) => {
+    const { identity } = parseProof(proof) ?? NOBODY;
+    const { waiting, parked } = keys.queue(targetOf(queue, to));
+    return [keys.work(identity), keys.workers(identity), waiting, parked];
+  });
+  const told = moves.flatMap(({ proof, text, delay, to }) => {
+    const { run } = parseProof(proof) ?? NOBODY;
+    return [proof, run, text, delay, to === "front" ? "RPUSH" : "LPUSH", targetOf(queue, to)];
+  });
+  const args = [3 + where.length, running, given, keys.queues, ...where, ...told];
+  return (await redis.run(requeueScript, args)) as RequeueOutcome[];
+}
+
+const NOBODY = { identity: "", run: 0 };
+
+const targetOf = (queue: string, to: RecoverTo): string => (typeof to === "object" ? to.queue : queue);
+
+export async function requeue(place: Place, move: Move): Promise<RequeueOutcome> {
+  const [outcome] = await requeueAll(place, move.queue, [move]);
+  return outcome!;
 }
 
 /** What this process fetched and will not run: in front, as it came. */
@@ -50,10 +68,10 @@ export async function bury(
   { redis, keys }: Place,
   { queue, proof, text }: Pick<Move, "queue" | "proof" | "text">,
 ): Promise<"buried" | Exclude<RequeueOutcome, "requeued">> {
-  const { run, where } = recordOf(keys, queue, proof);
-  return (await redis.run(buryScript, [...where, keys.dead, proof, run, text])) as
-    | "buried"
-    | Exclude<RequeueOutcome, "requeued">;
+  const { running, given } = keys.queue(queue);
+  const { identity, run } = parseProof(proof) ?? NOBODY;
+  const where = [running, given, keys.work(identity), keys.workers(identity), keys.dead];
+  return (await redis.run(buryScript, [...where, proof, run, text])) as "buried" | Exclude<RequeueOutcome, "requeued">;
 }
 
 /** With a fresh `enqueued_at`, so that the latency of the queue tells of its workers and not of a death. */
@@ -75,10 +93,4 @@ export function condemned(text: string, reason: string, unit: TimestampUnit): st
       failed_at: timestamp(Date.now(), unit),
     }) ?? text
   );
-}
-
-function recordOf(keys: Keys, queue: string, proof: string): { run: number; where: readonly string[] } {
-  const { running, given } = keys.queue(queue);
-  const { identity, run } = parseProof(proof) ?? { identity: "", run: 0 };
-  return { run, where: [running, given, keys.work(identity), keys.workers(identity)] };
 }

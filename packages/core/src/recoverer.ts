@@ -41,7 +41,9 @@ export interface PassScope {
 }
 
 /** How many are on their way at once: enough to fill the pipe, few enough to lose little when the process dies. */
-const SLICE = 200;
+const SLICE = 100;
+/** While one slice is moved, another one is settled. */
+const LANES = 3;
 
 export interface RecovererParts {
   readonly store: Store;
@@ -70,10 +72,7 @@ export class Recoverer {
     const judged = await this.#judge(cases, scope);
     const ready = judged.filter(({ verdict }) => verdict.kind !== "wait");
     const tally = { requeued: 0, buried: 0, ended: 0, failed: 0, waiting: judged.length - ready.length };
-    for (let first = 0; first < ready.length && !scope.stopping.aborted; first += SLICE) {
-      const settled = await this.#recoverSlice(adapter, ready.slice(first, first + SLICE), scope);
-      for (const outcome of settled) tally[outcome]++;
-    }
+    for (const outcome of await this.#recoverAll(adapter, ready, scope)) tally[outcome]++;
     await this.#releaseSuspects(adapter, queue, scope);
     return { queue, ...tally };
   }
@@ -117,11 +116,22 @@ export class Recoverer {
     );
   }
 
-  async #recoverSlice(
-    adapter: QueueAdapter,
-    judged: readonly Judged[],
-    scope: PassScope,
-  ): Promise<("requeued" | "buried" | "ended" | "failed")[]> {
+  /* Ends when every lane has ended, also when one of them failed: nothing of a pass goes on behind it. */
+  async #recoverAll(adapter: QueueAdapter, ready: readonly Judged[], scope: PassScope): Promise<Recovery[]> {
+    const settled: Recovery[] = [];
+    let next = 0;
+    const lane = async (): Promise<void> => {
+      while (next < ready.length && !scope.stopping.aborted) {
+        const slice = ready.slice(next, (next += SLICE));
+        settled.push(...(await this.#recoverSlice(adapter, slice, scope)));
+      }
+    };
+    const lanes = await Promise.allSettled(Array.from({ length: LANES }, lane));
+    for (const one of lanes) if (one.status === "rejected") throw one.reason;
+    return settled;
+  }
+
+  async #recoverSlice(adapter: QueueAdapter, judged: readonly Judged[], scope: PassScope): Promise<Recovery[]> {
     const moved = await Promise.all(judged.map((one) => this.#recoverOne(adapter, one, scope)));
     const done = moved.filter((one) => one !== undefined);
     const closed = await this.#parts.store.casebook.settle(done.map(({ settlement }) => settlement));
@@ -238,6 +248,8 @@ export class Recoverer {
 function outFirst(suspects: readonly SuspectJob[]): readonly SuspectJob[] {
   return suspects.toSorted((one, other) => Number(other.state === "out") - Number(one.state === "out"));
 }
+
+type Recovery = "requeued" | "buried" | "ended" | "failed";
 
 interface Judged extends ChargedCase {
   readonly verdict: Verdict;

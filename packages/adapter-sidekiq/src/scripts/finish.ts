@@ -7,7 +7,7 @@ import type { Script } from "../connection.ts";
  *   ARGV[1] most entries in the dead set  ARGV[2] seconds that they are kept  then for each end: index of its queue,
  *   proof, run, kind, seconds until its retry, payload
  *     done: nothing is left of it   drop: it failed and nothing is left of it   retry: into the retry set
- *     dead: into the dead set       junk: the same, with the payload as it was fetched   back: to the far end of its queue
+ *     dead: into the dead set       junk: the same, as it was fetched; as in Ruby it counts as no run   back: to the far end of its queue
  *   Returns for each: 1 accepted, 0 it was given away, 2 it is not there: perhaps an answer was lost. */
 export const finish: Script = {
   name: "finish",
@@ -34,8 +34,10 @@ export const finish: Script = {
           redis.call('LPUSH', KEYS[base + 2], payload)
         end
         redis.call('HDEL', KEYS[base], proof)
-        if kind ~= 'back' then processed = processed + 1 end
-        if kind ~= 'back' and kind ~= 'done' then failed = failed + 1 end
+        if kind == 'done' or kind == 'drop' or kind == 'retry' or kind == 'dead' then
+          processed = processed + 1
+          if kind ~= 'done' then failed = failed + 1 end
+        end
         reply[#reply + 1] = 1
       end
     end

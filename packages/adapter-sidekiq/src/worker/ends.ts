@@ -79,7 +79,7 @@ export class Ends {
     let last = error;
     for (let wait = FIRST_RETRY; ; wait = Math.min(2 * wait, LAST_RETRY)) {
       await sleep(wait);
-      if (isGivenUp()) return reject(last);
+      if (isGivenUp() || this.#parts.redis.isClosed) return reject(last);
       try {
         const [verdict] = await this.#ask([end]);
         return resolve(verdict === ACCEPTED || verdict === NOT_THERE);

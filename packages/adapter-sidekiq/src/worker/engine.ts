@@ -136,7 +136,7 @@ export class Engine {
   async stop(timeout: number): Promise<void> {
     if (this.#phase === "stopped") return;
     this.#phase = "stopped";
-    await this.pause();
+    await this.pause().catch((error: unknown) => this.#parts.telling.error(error)); // the others will find what it left
     await this.#poller.stop();
     if (!(await this.live.idle(timeout))) await this.#giveBackLive();
     this.#stopKeeper();
@@ -207,9 +207,11 @@ export class Engine {
     return new Executor({ redis, keys, ends, live, classes, middleware, deathHandlers, format, host, telling });
   }
 
+  /* Newest first: each is put in front of the one before, so the oldest ends up as the next to run. */
   async #giveBackLive(): Promise<void> {
     const { redis, keys } = this;
-    const back = [...this.live.all].map(({ run, fetched }) => giveBack({ redis, keys }, fetched.queue, run.proof));
+    const newestFirst = [...this.live.all].toSorted((one, other) => other.run.run - one.run.run);
+    const back = newestFirst.map(({ run, fetched }) => giveBack({ redis, keys }, fetched.queue, run.proof));
     for (const { status, ...rest } of await Promise.allSettled(back))
       if (status === "rejected") this.#parts.telling.error(Reflect.get(rest, "reason"));
   }

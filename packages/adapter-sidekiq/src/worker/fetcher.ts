@@ -60,6 +60,8 @@ export class Fetcher {
   #fetching: Promise<void> | undefined;
   #waiting: AbortController | undefined;
   #late = 0;
+  /** A fetch whose answer did not come, and that was not undone yet. */
+  #isLost = false;
 
   constructor(parts: FetcherParts) {
     this.#parts = parts;
@@ -70,11 +72,12 @@ export class Fetcher {
     this.#go();
   }
 
-  /** Resolves when no fetch is on its way: what it still brought runs. */
+  /** Resolves when no fetch is on its way: what it still brought runs. Rejects when a lost one cannot be undone now. */
   async close(): Promise<void> {
     this.#isOpen = false;
     this.#waiting?.abort();
     await this.#fetching;
+    if (this.#isLost) await this.#retract();
   }
 
   /* Behind the ends of the same turn: they free slots, and are sent first. */
@@ -138,16 +141,17 @@ export class Fetcher {
       const [queue, run, text] = fields.slice(at, at + 3);
       jobs.push({ queue: names[Number(queue)]!, holder, run: Number(run), text: String(text) });
     }
-    return { jobs, due, paused: new Set(paused.split(" ").map((index) => names[Number(index)] ?? "")) };
+    const indexes = paused === "" ? [] : paused.split(" ");
+    return { jobs, due, paused: new Set(indexes.map((index) => names[Number(index)]!)) };
   }
 
   /* A paused queue is not watched: it would answer at once, again and again. */
   async #untilWoken({ jobs, due, paused }: Taken): Promise<void> {
     const ms = due < 0 ? LOOK_EVERY : Math.min(LOOK_EVERY, due);
     const watches = this.#parts.ordering.names.filter((name) => !paused.has(name));
-    const something = watches.map((name) => this.#parts.watches.get(name)!.something());
     const waiting = (this.#waiting = new AbortController());
     const alarm = sleep(ms, false, { signal: waiting.signal }).catch(() => false);
+    const something = watches.map((name) => this.#something(name, alarm));
     try {
       const isWoken = await Promise.race([alarm, ...something]);
       this.#late = isWoken && jobs.length === 0 ? this.#late + 1 : 0;
@@ -155,6 +159,16 @@ export class Fetcher {
       waiting.abort();
     }
     if (this.#late > LATE_AT_MOST) await this.#rest(Math.random() * Math.min(CALM, this.#late));
+  }
+
+  /* Where nothing can be watched, it is looked at when the alarm rings. */
+  async #something(name: string, alarm: Promise<boolean>): Promise<boolean> {
+    try {
+      return await this.#parts.watches.get(name)!.something();
+    } catch (error) {
+      this.#parts.tell(error);
+      return alarm;
+    }
   }
 
   async #rest(ms: number): Promise<void> {
@@ -171,9 +185,15 @@ export class Fetcher {
   /* Whatever the answer would have brought is given back first. */
   async #failed(error: unknown): Promise<void> {
     this.#parts.tell(error);
-    for (let retracted = false; !retracted && this.#isOpen;) {
+    this.#isLost = true;
+    while (this.#isLost && this.#isOpen) {
       await this.#rest(RETRY);
-      retracted = await this.#parts.holders.retract().catch(() => false);
+      await this.#retract().catch(() => {});
     }
+  }
+
+  async #retract(): Promise<void> {
+    await this.#parts.holders.retract();
+    this.#isLost = false;
   }
 }

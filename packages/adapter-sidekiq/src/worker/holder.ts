@@ -48,7 +48,7 @@ export class HolderBook {
   }
 
   /** Takes a new name, and gives back what the old one holds without our knowledge. Rejects when Redis cannot be reached. */
-  async retract(): Promise<boolean> {
+  async retract(): Promise<void> {
     const { redis, keys, queues, known } = this.#parts;
     const old = this.#current;
     await redis.call("ZADD", keys.graves, Date.now(), old);
@@ -57,6 +57,5 @@ export class HolderBook {
       for (const proof of proofs) if (!known().has(proof)) await giveBack({ redis, keys }, queue, proof);
     }
     await this.renew();
-    return true;
   }
 }
