@@ -32,7 +32,7 @@ export async function retryDead(desk: Desk, queue: string, jid: string): Promise
   if (found === undefined || (found.where !== "dead" && found.where !== "buried")) throw refused("retry", jid, found);
   const payload = Payload.parse(found.text)!;
   const count = payload.number("retry_count");
-  const text = payload.with(count === undefined ? {} : { retry_count: String(Math.max(0, count - 1)) });
+  const text = payload.with(count === undefined ? {} : { retry_count: String(count - 1) });
   await moved("retry", jid, intoQueue(desk, queue, { found, text, side: "LPUSH" }));
 }
 

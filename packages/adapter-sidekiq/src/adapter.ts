@@ -101,8 +101,13 @@ class Adapter implements SidekiqAdapter {
     for (const [worker, engine] of this.#workers) {
       owners.own(worker, this);
       await engine.attach(host);
-      engine.open();
     }
+    void host.joined.then(() => this.#open(host));
+  }
+
+  /* Its start may have failed meanwhile. */
+  #open(host: AdapterHost): void {
+    if (this.#host === host) for (const engine of this.#engines) engine.open();
   }
 
   async detach(): Promise<void> {

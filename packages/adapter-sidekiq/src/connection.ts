@@ -82,6 +82,12 @@ export class Connection {
     });
   }
 
+  /** The server's clock, ms since 1970. */
+  async now(): Promise<number> {
+    const [seconds, micros] = (await this.call("TIME")) as [string, string];
+    return Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000);
+  }
+
   get isClosed(): boolean {
     return this.#isClosed;
   }

@@ -50,9 +50,10 @@ export class Holdings {
     const { recoverTo, unit } = this.#parts;
     const text = await this.#textOf(queue, orphan);
     if (text === undefined) return "vanished";
-    const target = typeof recoverTo === "object" ? recoverTo.queue : queue;
+    const to = delay > 0 && typeof recoverTo === "object" ? "front" : recoverTo; // a suspect is looked for where it was
+    const target = typeof to === "object" ? to.queue : queue;
     const fresh = text === "" ? "" : refreshed(text, target, unit);
-    const move: Move = { queue, proof: orphan.proof, text: fresh, delay, to: recoverTo };
+    const move: Move = { queue, proof: orphan.proof, text: fresh, delay, to };
     const source = this.#sourceOf(orphan.proof);
     const outcome = source ? await source.requeue(move) : await this.#moves.send(move);
     this.#orphans.forget(orphan.proof);

@@ -22,7 +22,10 @@ export interface SidekiqAdapterOptions {
   readonly queues?: readonly string[];
   /** As redis-namespace writes it, e.g. `shop:`. Default: none. */
   readonly prefix?: string;
-  /** Where recovered jobs go. Default `front`: they are the next ones; `back`: behind all others; or another queue. */
+  /**
+   * Where recovered jobs go. Default `front`: they are the next ones; `back`: behind all others; or another queue, but for
+   * suspects, which stay where they were.
+   */
   readonly recoverTo?: RecoverTo;
   /** Ruby processes to watch beside ours, and to recover from when they die. Default: none. */
   readonly ruby?: RubyOptions;

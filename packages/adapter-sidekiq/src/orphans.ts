@@ -67,7 +67,7 @@ export class Orphans {
   async #certify(holders: readonly string[]): Promise<void> {
     const fresh = holders.filter((holder) => !this.#certified.has(holder));
     if (fresh.length === 0) return;
-    const now = Date.now();
+    const now = await this.#redis.now();
     await this.#redis.call("ZADD", this.#keys.graves, "NX", ...fresh.flatMap((holder) => [now, holder]));
     for (const holder of fresh) this.#certified.add(holder);
   }

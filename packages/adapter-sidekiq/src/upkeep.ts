@@ -97,8 +97,7 @@ export class Upkeep {
 
   async #trim(): Promise<void> {
     if (performance.now() - this.#trimmed < TRIM_EVERY) return;
-    const [seconds] = (await this.#redis.call("TIME")) as [string];
-    const before = Number(seconds) * 1_000 - REMEMBER;
+    const before = (await this.#redis.now()) - REMEMBER;
     await this.#redis.call("ZREMRANGEBYSCORE", this.#keys.queue(this.#queue).given, "-inf", before);
     await this.#redis.call("ZREMRANGEBYSCORE", this.#keys.graves, "-inf", before);
     this.#trimmed = performance.now();

@@ -87,6 +87,8 @@ export interface Finding {
 
 /** What core offers to an adapter that is attached. */
 export interface AdapterHost {
+  /** Resolves once the store knows this process, or cannot be asked: who can wait fetches nothing before. */
+  readonly joined: Promise<void>;
   /**
    * Wraps one run from before its first instruction until the queue has accepted (or refused) its end. Core keeps
    * the claim, the signal and currentJob() for as long as `execute` takes; it passes its result or error through.

@@ -219,6 +219,7 @@ export class LocalAssurance implements Assurance {
 
   #hostFor(): AdapterHost {
     return {
+      joined: this.#admitted.opened,
       run: (run, execute) => this.#runs.execute(run, this.#admitted.isOpen ? execute : this.#onceAdmitted(execute)),
       lost: (run, reason) => {
         this.#events.emit("run.fenced", { queue: run.queue, id: run.id, run: run.run, reason });

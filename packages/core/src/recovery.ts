@@ -158,7 +158,7 @@ export class Recovery {
     try {
       const dead = await this.#listed();
       await adapter.upkeep?.(queue, await liveness.fleet(queue));
-      await this.#guests.follow(adapter, queue);
+      await this.#guests.follow(adapter, queue).catch((error: unknown) => events.failed(`guests of ${queue}`, error));
       const observed = liveness.last?.observed ?? 0;
       await this.#pass(adapter, queue, deep ? dead : dead.filter((death) => observed - death.observed < SWEPT_FOR));
       if (this.#unaudited.delete(queue)) await this.#parts.auditor.audit({ repair: true, queues: new Set([queue]) });

@@ -22,6 +22,7 @@ function plainHost(): AdapterHost & { readonly lostRuns: Run[]; readonly ended: 
     lostRuns,
     ended,
     changes: 0,
+    joined: Promise.resolve(),
     run: (_run, execute) => execute(controlOf(new AbortController().signal)).finally(resolve),
     lost: (run) => void lostRuns.push(run),
     async changed() {

@@ -21,11 +21,15 @@ import type { RubySource } from "./source.ts";
 
 const KIND = "ruby";
 const LOOK_EVERY = 2_000;
+/** Longer than Sidekiq's own beat (5 to 10 s): after an outage of Redis every process has had time to come back, ms. */
+const GRACE = 20_000;
 
 export class BareSource implements RubySource {
   readonly guests: () => Promise<readonly Guest[]>;
   readonly #redis: Connection;
   readonly #keys: Keys;
+  /** Since when a record has been gone, by performance.now(). */
+  #gone = new Map<string, number>();
   /** Keys under which the gem tracks a job, where both kinds are watched: it is the gem's then. */
   readonly #gemJob: ((jid: string) => string) | undefined;
 
@@ -78,11 +82,15 @@ export class BareSource implements RubySource {
     for (const process of processes) await this.#note(process);
     const watched = (await this.#redis.call("HGETALL", this.#watched)) as string[];
     const guests: Guest[] = [];
+    const gone = new Map<string, number>();
     for (let at = 0; at < watched.length; at += 2) {
       const [identity, json] = [watched[at]!, watched[at + 1]!];
       const state = await this.#follow(identity);
-      if (state !== "left") guests.push(this.#guest(JSON.parse(json) as RubyProcess, state));
+      if (state === "gone") gone.set(identity, this.#gone.get(identity) ?? performance.now());
+      const isDead = performance.now() - (gone.get(identity) ?? Number.POSITIVE_INFINITY) >= GRACE;
+      if (state !== "left") guests.push(this.#guest(JSON.parse(json) as RubyProcess, isDead));
     }
+    this.#gone = gone;
     return guests;
   }
 
@@ -101,7 +109,7 @@ export class BareSource implements RubySource {
     return isOver ? "left" : (state as "alive" | "gone");
   }
 
-  #guest({ identity, host, pid, startedAt, queues }: RubyProcess, state: "alive" | "gone"): Guest {
+  #guest({ identity, host, pid, startedAt, queues }: RubyProcess, isDead: boolean): Guest {
     const mark = createHash("sha256").update(identity).digest("hex").slice(0, 16);
     const id = packed(KIND, identity);
     return {
@@ -111,8 +119,8 @@ export class BareSource implements RubySource {
       pid,
       startedAt,
       holders: Object.fromEntries(queues.map((queue) => [queueKey(this.#keys.prefix, queue), [id]])),
-      state: state === "gone" ? "dead" : "alive",
-      evidence: `the record of ${identity} in Sidekiq's books has lapsed, and it did not take itself off the list`,
+      state: isDead ? "dead" : "alive",
+      evidence: `the record of ${identity} in Sidekiq's books has lapsed for ${GRACE} ms and more, and it did not take itself off the list`,
     };
   }
 

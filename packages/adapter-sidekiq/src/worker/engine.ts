@@ -169,7 +169,9 @@ export class Engine {
     this.#host = undefined;
     this.#isOwned = false;
     if (!this.#isPaused) return this.#open();
-    if (this.#phase === "started") await this.#record.stop().catch(() => {}); // it has left: nothing of it shall be seen
+    if (this.#phase !== "started") return;
+    await this.#poller.stop();
+    await this.#record.stop().catch(() => {}); // it has left: nothing of it shall be seen
   }
 
   async pause(): Promise<void> {

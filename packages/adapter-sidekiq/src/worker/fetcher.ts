@@ -166,7 +166,7 @@ export class Fetcher {
     try {
       return await this.#parts.watches.get(name)!.something();
     } catch (error) {
-      this.#parts.tell(error);
+      if (this.#isOpen) this.#parts.tell(error); // a worker that stops closes what it waits by
       return alarm;
     }
   }

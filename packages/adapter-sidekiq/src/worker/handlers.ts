@@ -1,4 +1,5 @@
 /* What a program registers for its jobs, and what the whole worker does around and after them. */
+import { AssuranceError } from "@assured-jobs/core";
 import type { SidekiqJob } from "./job.ts";
 
 /** Does one job. What it resolves to is dropped: Sidekiq keeps no results. Rejecting is a failure. */
@@ -32,7 +33,14 @@ export function through(
 ): Promise<void> {
   const enter = (at: number): Promise<void> => {
     const one = middleware[at];
-    return one === undefined ? last() : one(job, () => enter(at + 1));
+    if (one === undefined) return last();
+    let isEntered = false;
+    return one(job, async () => {
+      if (isEntered)
+        throw new AssuranceError("ERR_STATE", "A server middleware called next() twice: the job runs once.");
+      isEntered = true;
+      await enter(at + 1);
+    });
   };
   return enter(0);
 }

@@ -51,7 +51,7 @@ export class HolderBook {
   async retract(): Promise<void> {
     const { redis, keys, queues, known } = this.#parts;
     const old = this.#current;
-    await redis.call("ZADD", keys.graves, Date.now(), old);
+    await redis.call("ZADD", keys.graves, await redis.now(), old);
     for (const queue of queues) {
       const proofs = await proofsOf(redis, keys.queue(queue).running, new Set([old]));
       for (const proof of proofs) if (!known().has(proof)) await giveBack({ redis, keys }, queue, proof);

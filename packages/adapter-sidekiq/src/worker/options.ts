@@ -21,7 +21,7 @@ import type { WorkerSet } from "./process-record.ts";
 import { checkOrder } from "./queue-order.ts";
 import type { QueueOrder } from "./queue-order.ts";
 
-/** Major version of the Sidekiq that is beside: it decides the unit of times, jitter, and which books are kept. */
+/** Major version of the Sidekiq that is beside: it decides the jitter of retries and which books are kept. */
 export type SidekiqVersion = 6 | 7 | 8;
 
 export interface SidekiqWorkerOptions {
@@ -110,6 +110,8 @@ export function checkOptions(options: SidekiqWorkerOptions): CheckedOptions {
   const { redis, prefix = "", sidekiq, timestamps = "s", deadSet = {} } = options;
   assertNames(deadSet, Object.keys(DEAD_SET), `${WHERE}deadSet.`);
   assertRules(DEAD_SET, (name) => Reflect.get(deadSet, name), `${WHERE}deadSet.`);
+  if (timestamps === "ms" && sidekiq !== undefined && sidekiq < 8)
+    throw refusal(`${WHERE}timestamps`, `"s": Sidekiq ${sidekiq} reads no milliseconds`, timestamps);
   const { poll = true, pollInterval = 5_000, stopTimeout = 25_000 } = options;
   return {
     target: targetOf(redis, `${WHERE}redis`),

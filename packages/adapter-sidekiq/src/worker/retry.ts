@@ -89,8 +89,9 @@ function failureFields(
   { now, unit, retry }: { now: number; unit: TimestampUnit; retry: unknown },
 ): Record<string, string> {
   const count = payload.number("retry_count");
+  const isSaid = (payload.get("retry") ?? undefined) !== undefined;
   return {
-    ...((payload.get("retry") ?? undefined) === undefined ? { retry: JSON.stringify(retry) } : {}), // the class's, from now on its own
+    ...(isSaid ? {} : { retry: JSON.stringify(retry) }), // what its class says is its own from now on, as in Ruby
     queue: JSON.stringify(payload.string("retry_queue") ?? queue),
     error_message: JSON.stringify(messageOf(error)),
     error_class: JSON.stringify(error instanceof Error ? error.name : typeof error),
@@ -101,11 +102,11 @@ function failureFields(
   };
 }
 
-/* Ruby's JSON refuses half of a surrogate pair. */
-const messageOf = (error: unknown): string =>
-  reasonOf(error)
-    .slice(0, LONGEST_MESSAGE)
-    .replaceAll(/\p{Surrogate}/gu, "\uFFFD");
+/* Counted in characters, as Ruby counts. Ruby's JSON refuses half of a surrogate pair. */
+function messageOf(error: unknown): string {
+  const characters = [...reasonOf(error).slice(0, 2 * LONGEST_MESSAGE)].slice(0, LONGEST_MESSAGE);
+  return characters.join("").replaceAll(/\p{Surrogate}/gu, "\uFFFD");
+}
 
 /* `backtrace` of a job: true, or how many lines; 0 is a trace without any, as in Ruby. */
 function backtraceOf(wanted: unknown, error: unknown): Record<string, string> {

@@ -130,36 +130,39 @@ await eachRuby(
   { sets: ["sidekiq6"], requires: ["assured-jobs"] },
 );
 
-await eachRuby((scene) => {
-  test("kill -9 a Ruby worker without any gem: what Sidekiq listed of it runs again once its record has lapsed", async () => {
-    const { redis, ruby } = scene();
-    const seen = await watch(scene(), { bare: true });
-    const worker = await scene().hire();
-    await isListed(seen, `ruby:${worker.identity.split(":").slice(0, 2).join(":")}`);
-    const jid = await ruby.call("perform_async", "SleepJob", 300, "bare");
-    const copy = `assured:ruby:${worker.identity}`;
-    await until("what it works on is copied", () => redis.exists(copy));
-    await worker.kill();
-    await lapse(scene(), worker);
-    await until("it is given back", () => seen.recovered.length === 1, PATIENCE);
-    expect(seen.recovered[0]).toMatchObject({ orphan: { id: jid, name: "SleepJob" }, deaths: 1 });
-    expect(await scene().waiting()).toHaveLength(1);
-    const { items } = await seen.assurance.snapshot.instances({ state: "dead" });
-    expect(items[0]).toMatchObject({ name: expect.stringContaining("ruby:") as string, pid: worker.pid });
-  }, 90_000);
+await eachRuby(
+  (scene) => {
+    test("kill -9 a Ruby worker without any gem: what Sidekiq listed of it runs again once its record has lapsed", async () => {
+      const { redis, ruby } = scene();
+      const seen = await watch(scene(), { bare: true });
+      const worker = await scene().hire();
+      await isListed(seen, `ruby:${worker.identity.split(":").slice(0, 2).join(":")}`);
+      const jid = await ruby.call("perform_async", "SleepJob", 300, "bare");
+      const copy = `assured:ruby:${worker.identity}`;
+      await until("what it works on is copied", () => redis.exists(copy));
+      await worker.kill();
+      await lapse(scene(), worker);
+      await until("it is given back", () => seen.recovered.length === 1, PATIENCE);
+      expect(seen.recovered[0]).toMatchObject({ orphan: { id: jid, name: "SleepJob" }, deaths: 1 });
+      expect(await scene().waiting()).toHaveLength(1);
+      const { items } = await seen.assurance.snapshot.instances({ state: "dead" });
+      expect(items[0]).toMatchObject({ name: expect.stringContaining("ruby:") as string, pid: worker.pid });
+    }, 90_000);
 
-  test("a Ruby worker without any gem that leaves by itself is no death, and its job comes back once", async () => {
-    const { redis, ruby } = scene();
-    const seen = await watch(scene(), { bare: true });
-    const worker = await scene().hire({ timeout: 1 });
-    await isListed(seen, `ruby:${worker.identity.split(":").slice(0, 2).join(":")}`);
-    await ruby.call("perform_async", "SleepJob", 300, "leaves");
-    await until("what it works on is copied", () => redis.exists(`assured:ruby:${worker.identity}`));
-    await worker.stop();
-    await until("it is forgotten", async () => (await redis.hlen("assured:ruby:watched")) === 0, PATIENCE);
-    await lapse(scene(), worker);
-    await seen.assurance.recover();
-    expect([seen.recovered, seen.deaths]).toEqual([[], []]);
-    expect(await scene().waiting()).toHaveLength(1);
-  }, 90_000);
-});
+    test("a Ruby worker without any gem that leaves by itself is no death, and its job comes back once", async () => {
+      const { redis, ruby } = scene();
+      const seen = await watch(scene(), { bare: true });
+      const worker = await scene().hire({ timeout: 1 });
+      await isListed(seen, `ruby:${worker.identity.split(":").slice(0, 2).join(":")}`);
+      await ruby.call("perform_async", "SleepJob", 300, "leaves");
+      await until("what it works on is copied", () => redis.exists(`assured:ruby:${worker.identity}`));
+      await worker.stop();
+      await until("it is forgotten", async () => (await redis.hlen("assured:ruby:watched")) === 0, PATIENCE);
+      await lapse(scene(), worker);
+      await seen.assurance.recover();
+      expect([seen.recovered, seen.deaths]).toEqual([[], []]);
+      expect(await scene().waiting()).toHaveLength(1);
+    }, 90_000);
+  },
+  { sets: ["sidekiq6", "sidekiq7"] },
+);

@@ -14,6 +14,7 @@ export class RecordingHost implements AdapterHost {
   readonly lostRuns: { run: Run; reason: string }[] = [];
   readonly warnings: string[] = [];
   changes = 0;
+  joined: Promise<void> = Promise.resolve();
   /** What changed() waits for. */
   store: Promise<void> = Promise.resolve();
 

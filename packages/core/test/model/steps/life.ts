@@ -15,7 +15,7 @@ import type { World } from "../world.ts";
 
 export interface Nature {
   readonly name: "red" | "blue";
-  readonly pulse: "thread" | "main";
+  readonly pulse: Registration["pulse"];
   readonly grace: number;
   /** Speaks a protocol that this version does not know. */
   readonly foreign: boolean;
