@@ -1,8 +1,8 @@
 import { execFile } from "node:child_process";
-import { accessSync, constants, readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
+import { canUseApt, installWithApt, isExecutable } from "./apt.mjs";
 
 const run = promisify(execFile);
 
@@ -27,7 +27,7 @@ export async function ensureRedisServer() {
   if (found) return found;
   if (!canUseApt()) throw new Error(HOW_TO_INSTALL);
 
-  await installWithApt();
+  await installServer();
   const installed = findRedisServer();
   if (!installed) throw new Error(HOW_TO_INSTALL);
   return installed;
@@ -35,44 +35,13 @@ export async function ensureRedisServer() {
 
 /* The Debian package starts a service on 6379, which nobody here asked for. Run level 1 keeps sysv from
  * doing so; systemd ignores that, so there we switch off what our own installation has switched on. */
-async function installWithApt() {
+async function installServer() {
   const occupied = await isListening(6379);
-  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive", RUNLEVEL: "1" };
-  await apt(["update"], env);
-  await apt(["install", "-y", "--no-install-recommends", "redis-server"], env);
+  await installWithApt("redis-server", { RUNLEVEL: "1" });
   if (occupied || !(await isListening(6379))) return;
 
   await run("systemctl", ["disable", "--now", "redis-server"]).catch(() => run("service", ["redis-server", "stop"]));
   if (await isListening(6379)) throw new Error("Installing redis-server left a server on port 6379 that does not stop");
-}
-
-async function apt(args, env) {
-  try {
-    await run("apt-get", args, { env, maxBuffer: 64 * 1024 * 1024 });
-  } catch (error) {
-    throw new Error(`apt-get ${args.join(" ")} failed: ${error.stderr || error.message}`, { cause: error });
-  }
-}
-
-function canUseApt() {
-  return process.getuid?.() === 0 && isExecutable("/usr/bin/apt-get") && /debian|ubuntu/i.test(osRelease());
-}
-
-function osRelease() {
-  try {
-    return readFileSync("/etc/os-release", "utf8");
-  } catch {
-    return "";
-  }
-}
-
-function isExecutable(file) {
-  try {
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function isListening(port) {
