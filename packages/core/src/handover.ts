@@ -41,7 +41,7 @@ export async function handOver(parts: HandoverParts, incarnation: Incarnation, t
   const { adapters, runs, before } = parts;
   await quieten(adapters);
   await runs.idle(timeout);
-  const told = runs.all;
+  const told = runs.all.toReversed(); // as giveUpAll() tells them
   runs.giveUpAll(
     new AssuranceError("ERR_HANDOVER", "This process is leaving: the job goes back to its queue and runs elsewhere."),
   );

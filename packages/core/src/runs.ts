@@ -62,8 +62,9 @@ export class Runs {
     }
   }
 
+  /** Newest first: what goes back in front of its queue then stands in the order in which it was fetched. */
   giveUpAll(reason: AssuranceError): void {
-    for (const live of this.#live) live.giveUp(reason);
+    for (const live of this.all.toReversed()) live.giveUp(reason);
   }
 
   /** True once no run is left; false when `timeout` ms passed before. */

@@ -104,7 +104,7 @@ function failureFields(
 
 /* Counted in characters, as Ruby counts. Ruby's JSON refuses half of a surrogate pair. */
 function messageOf(error: unknown): string {
-  const characters = [...reasonOf(error).slice(0, 2 * LONGEST_MESSAGE)].slice(0, LONGEST_MESSAGE);
+  const characters = Array.from(reasonOf(error).slice(0, 2 * LONGEST_MESSAGE)).slice(0, LONGEST_MESSAGE);
   return characters.join("").replaceAll(/\p{Surrogate}/gu, "\uFFFD");
 }
 

@@ -17,7 +17,6 @@ const tell = (message) => process.send?.(message);
 const tasks = {
   /** Until the process ends. */
   hold: () => new Promise(() => {}),
-  echo: () => {},
   /** The event loop stands still for the `ms` that are its last argument. */
   block: ({ args }) => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, args.at(-1)),
 };
@@ -40,11 +39,12 @@ worker.on("warning", (text) => tell({ type: "warning", text }));
 const assurance = assured && createAssurance({ adapters: [sidekiqAdapter({ redis: url, worker })] });
 
 /* As the documentation advises. */
-process.on("SIGTERM", async () => {
+async function leave() {
   if (assurance) await assurance.stop({ timeout: stopTimeout });
   await worker.stop();
   process.exit(0);
-});
+}
+process.on("SIGTERM", () => void leave());
 process.on("disconnect", () => process.exit(1));
 
 if (assurance) await assurance.start();

@@ -144,6 +144,12 @@ export class Scene {
     return (await this.redis.lrange(this.key(`queue:${queue}`), 0, -1)).toReversed();
   }
 
+  /** Texts of a sorted set with their scores, the lowest first. */
+  async entries(set: string): Promise<{ readonly text: string; readonly score: string }[]> {
+    const flat = await this.redis.zrange(this.key(set), "0", "-1", "WITHSCORES");
+    return flat.flatMap((text, at) => (at % 2 === 0 ? [{ text, score: flat[at + 1]! }] : []));
+  }
+
   /** Once a Ruby job has told something in that list. */
   heard(list: string, jid: string | null | undefined): Promise<Told> {
     return until(`${String(jid)} in ${list}`, async () => (await this.told(list)).find((told) => told.jid === jid));
