@@ -9,6 +9,7 @@ import { bury, condemned, refreshed } from "./requeue.ts";
 import type { Move, RecoverTo } from "./requeue.ts";
 import { BareSource } from "./ruby/bare.ts";
 import { GemSource } from "./ruby/gem.ts";
+import { buryFrom, requeueFrom } from "./ruby/source.ts";
 import type { RubyOptions, RubySource } from "./ruby/source.ts";
 import { Payload } from "./wire/payload.ts";
 import type { TimestampUnit } from "./wire/timestamps.ts";
@@ -55,7 +56,7 @@ export class Holdings {
     const fresh = text === "" ? "" : refreshed(text, target, unit);
     const move: Move = { queue, proof: orphan.proof, text: fresh, delay, to };
     const source = this.#sourceOf(orphan.proof);
-    const outcome = source ? await source.requeue(move) : await this.#moves.send(move);
+    const outcome = source ? await requeueFrom(source, this.#parts.keys, move) : await this.#moves.send(move);
     this.#orphans.forget(orphan.proof);
     return outcome;
   }
@@ -66,7 +67,7 @@ export class Holdings {
     const buried = text === "" ? "" : condemned(text, reason, this.#parts.unit);
     const move = { queue, proof: orphan.proof, text: buried };
     const source = this.#sourceOf(orphan.proof);
-    const outcome = source ? await source.bury(move) : await bury(this.#parts, move);
+    const outcome = source ? await buryFrom(source, this.#parts.keys, move) : await bury(this.#parts, move);
     this.#orphans.forget(orphan.proof);
     return outcome;
   }

@@ -5,7 +5,7 @@
  * the record lapses without that, the copy is what it held. A job that is found anywhere else by then is not moved.
  */
 import { createHash } from "node:crypto";
-import type { DeadHolder, Guest, Orphan, RequeueOutcome } from "@assured-jobs/core";
+import type { DeadHolder, Guest, Orphan } from "@assured-jobs/core";
 import type { Connection } from "../connection.ts";
 import { findJob } from "../find.ts";
 import { queueKey } from "../keys.ts";
@@ -17,7 +17,7 @@ import { classOf } from "../worker/job.ts";
 import { entriesOf, jidsAtWork, rubyProcesses } from "./books.ts";
 import type { RubyProcess, WorkEntry } from "./books.ts";
 import { packed, remembered, unpacked } from "./source.ts";
-import type { RubySource } from "./source.ts";
+import type { Placing, RubySource } from "./source.ts";
 
 const KIND = "ruby";
 const LOOK_EVERY = 2_000;
@@ -62,17 +62,12 @@ export class BareSource implements RubySource {
     return typeof json === "string" ? entriesOf([tid, json])[0]?.text : undefined;
   }
 
-  async requeue({ queue, proof, text, delay, to }: Move): Promise<RequeueOutcome> {
-    const target = typeof to === "object" ? to.queue : queue;
-    const { waiting, parked } = this.#keys.queue(target);
-    const how = { delay, how: to === "front" ? "RPUSH" : "LPUSH", target };
-    const answer = await this.#move({ proof, text }, [waiting, parked, this.#keys.queues], how);
-    return answer === "moved" ? "requeued" : answer;
-  }
-
-  async bury({ proof, text }: Pick<Move, "proof" | "text">): Promise<"buried" | Exclude<RequeueOutcome, "requeued">> {
-    const answer = await this.#move({ proof, text }, [this.#keys.dead, "", ""], { delay: 0, how: "dead", target: "" });
-    return answer === "moved" ? "buried" : answer;
+  async move({ proof, text }: Pick<Move, "proof" | "text">, to: Placing): Promise<"moved" | "finished"> {
+    const [identity = "", tid = ""] = unpacked(KIND, proof);
+    if (text === "") return "finished";
+    const mark = packed(KIND, identity, tid).replaceAll(" ", "");
+    const args = [mark, tid, text, to.delay, to.how, to.queue];
+    return (await this.#redis.run(moveCopied, [this.#copy(identity), ...to.keys, ...args])) as "moved" | "finished";
   }
 
   async rest(): Promise<void> {}
@@ -159,18 +154,6 @@ export class BareSource implements RubySource {
       holder: where.holder,
       ...(name === undefined ? {} : { name }),
     };
-  }
-
-  async #move(
-    { proof, text }: { proof: string; text: string },
-    where: readonly string[],
-    { delay, how, target }: { delay: number; how: string; target: string },
-  ): Promise<"moved" | "finished"> {
-    const [identity = "", tid = ""] = unpacked(KIND, proof);
-    if (text === "") return "finished"; // it was not there any more
-    const mark = packed(KIND, identity, tid).replaceAll(" ", "");
-    const args = [mark, tid, text, delay, how, target];
-    return (await this.#redis.run(moveCopied, [this.#copy(identity), ...where, ...args])) as "moved" | "finished";
   }
 
   get #watched(): string {

@@ -5,7 +5,7 @@
  * the payload. Its own lock is taken meanwhile, with a token of ours, so that it begins no pass of its own.
  */
 import { createHash, randomBytes } from "node:crypto";
-import type { DeadHolder, Guest, Orphan, RequeueOutcome } from "@assured-jobs/core";
+import type { DeadHolder, Guest, Orphan } from "@assured-jobs/core";
 import type { Connection } from "../connection.ts";
 import { queueKey } from "../keys.ts";
 import type { Keys } from "../keys.ts";
@@ -16,7 +16,7 @@ import { readTimestamp } from "../wire/timestamps.ts";
 import { classOf } from "../worker/job.ts";
 import { jidsAtWork } from "./books.ts";
 import { packed, remembered, unpacked } from "./source.ts";
-import type { RubySource } from "./source.ts";
+import type { Placing, RubySource } from "./source.ts";
 
 const KIND = "gem";
 const LOOK_EVERY = 10_000;
@@ -67,17 +67,14 @@ export class GemSource implements RubySource {
     return typeof text === "string" ? text : undefined;
   }
 
-  async requeue({ queue, proof, text, delay, to }: Move): Promise<RequeueOutcome> {
-    const target = typeof to === "object" ? to.queue : queue;
-    const { waiting, parked } = this.#keys.queue(target);
-    const how = { delay, how: to === "front" ? "RPUSH" : "LPUSH", target };
-    const answer = await this.#move({ proof, text }, [waiting, parked, this.#keys.queues], how);
-    return answer === "moved" ? "requeued" : answer;
-  }
-
-  async bury({ proof, text }: Pick<Move, "proof" | "text">): Promise<"buried" | Exclude<RequeueOutcome, "requeued">> {
-    const answer = await this.#move({ proof, text }, [this.#keys.dead, "", ""], { delay: 0, how: "dead", target: "" });
-    return answer === "moved" ? "buried" : answer;
+  async move({ proof, text }: Pick<Move, "proof" | "text">, to: Placing): Promise<"moved" | "already" | "finished"> {
+    const [instance = "", jid = ""] = unpacked(KIND, proof);
+    const seen = await this.textOf("", proof);
+    if (seen === undefined) return "finished";
+    const keys = [this.#key("instance", instance), this.#key("jobs", instance), this.#key("job", jid), this.#lives];
+    const mark = packed(KIND, jid).replaceAll(" ", "");
+    const args = [mark, seen, text === "" ? seen : text, to.delay, to.how, to.queue, jid, instance];
+    return (await this.#redis.run(moveGem, [...keys, ...to.keys, ...args])) as "moved" | "already" | "finished";
   }
 
   async rest(): Promise<void> {
@@ -183,28 +180,6 @@ export class GemSource implements RubySource {
       });
     }
     return found;
-  }
-
-  async #move(
-    { proof, text }: { proof: string; text: string },
-    where: readonly string[],
-    { delay, how, target }: { delay: number; how: string; target: string },
-  ): Promise<"moved" | "already" | "finished"> {
-    const [instance = "", jid = ""] = unpacked(KIND, proof);
-    const seen = await this.textOf("", proof);
-    if (seen === undefined) return "finished";
-    const keys = [this.#key("instance", instance), this.#key("jobs", instance), this.#key("job", jid), this.#lives];
-    const args = [
-      packed(KIND, jid).replaceAll(" ", ""),
-      seen,
-      text === "" ? seen : text,
-      delay,
-      how,
-      target,
-      jid,
-      instance,
-    ];
-    return (await this.#redis.run(moveGem, [...keys, ...where, ...args])) as "moved" | "already" | "finished";
   }
 
   /* Best effort: the comparison in the script is what protects a job. */

@@ -1,5 +1,6 @@
 /* Workers in Ruby that this process watches: what they are, what they hold, and how it is moved. */
 import type { DeadHolder, Guest, Orphan, RequeueOutcome } from "@assured-jobs/core";
+import type { Keys } from "../keys.ts";
 import type { Move } from "../requeue.ts";
 
 /** One kind of Ruby worker: with the gem sidekiq-assured-jobs, or without any. */
@@ -10,13 +11,40 @@ export interface RubySource {
   orphansOf(queue: string, dead: readonly DeadHolder[]): Promise<readonly Orphan[]>;
   /** The payload that it holds; undefined when it is not there any more. */
   textOf(queue: string, proof: string): Promise<string | undefined>;
-  requeue(move: Move): Promise<RequeueOutcome>;
-  bury(move: Pick<Move, "queue" | "proof" | "text">): Promise<"buried" | Exclude<RequeueOutcome, "requeued">>;
+  /** Moves the job if it is still there as it was seen. `text` is empty when it was not. */
+  move(job: Pick<Move, "proof" | "text">, to: Placing): Promise<"moved" | "already" | "finished">;
   /** Gives back what it took for its work. */
   rest(): Promise<void>;
 }
 
-/** `true`, or what is not the default. */
+/** Where a job is put, as the scripts that move it take it. */
+export interface Placing {
+  /** Keys: waiting or dead, parked, queues. */
+  readonly keys: readonly [string, string, string];
+  readonly how: "RPUSH" | "LPUSH" | "dead";
+  /** ms */
+  readonly delay: number;
+  readonly queue: string;
+}
+
+export async function requeueFrom(source: RubySource, keys: Keys, move: Move): Promise<RequeueOutcome> {
+  const { queue, delay, to } = move;
+  const target = typeof to === "object" ? to.queue : queue;
+  const { waiting, parked } = keys.queue(target);
+  const how = to === "front" ? "RPUSH" : "LPUSH";
+  const answer = await source.move(move, { keys: [waiting, parked, keys.queues], how, delay, queue: target });
+  return answer === "moved" ? "requeued" : answer;
+}
+
+export async function buryFrom(
+  source: RubySource,
+  keys: Keys,
+  job: Pick<Move, "proof" | "text">,
+): Promise<"buried" | Exclude<RequeueOutcome, "requeued">> {
+  const answer = await source.move(job, { keys: [keys.dead, "", ""], how: "dead", delay: 0, queue: "" });
+  return answer === "moved" ? "buried" : answer;
+}
+
 export interface RubyOptions {
   /**
    * Watch Ruby processes that run the gem sidekiq-assured-jobs, by its own keys. Default false. A namespace is that of the

@@ -10,7 +10,7 @@ import { reasonOf } from "@assured-jobs/core/adapter-kit";
 import type { Connection } from "../connection.ts";
 import { queueKey } from "../keys.ts";
 import type { Keys } from "../keys.ts";
-import { proofOf } from "../proof.ts";
+import { parseProof, proofOf } from "../proof.ts";
 import { giveBack } from "../requeue.ts";
 import { Payload } from "../wire/payload.ts";
 import type { TimestampUnit } from "../wire/timestamps.ts";
@@ -177,7 +177,16 @@ export class Executor {
 
   async #afterGivenUp(job: Job, reason: Error): Promise<void> {
     const isHandover = reason instanceof AssuranceError && reason.code === "ERR_HANDOVER";
-    if (isHandover) await this.#giveBack(job);
+    if (isHandover) return this.#giveBack(job);
+    this.#parts.live.ending(job.run); // a beat may have put it back into Sidekiq's books after it was given away
+    await this.#offTheBooks(job.run).catch((thrown: unknown) => this.#parts.telling.error(thrown));
+  }
+
+  async #offTheBooks({ proof, run }: Run): Promise<void> {
+    const { redis, keys } = this.#parts;
+    const { identity } = parseProof(proof)!;
+    await redis.call("HDEL", keys.work(identity), run);
+    await redis.call("HDEL", keys.workers(identity), run);
   }
 
   /* Refused or failed: then somebody else has it, or will find it with its holder. */
