@@ -3,8 +3,9 @@
 import { killAll } from "./child.mjs";
 import { detection } from "./detection/detection.mjs";
 import { fleet } from "./fleet/fleet.mjs";
-import { queue, readOptions, UsageError, whole, wholes, yesNo } from "./options.mjs";
+import { onlyQueue, queue, readOptions, UsageError, whole, wholes, yesNo } from "./options.mjs";
 import { recovery } from "./recovery/recovery.mjs";
+import { throughput } from "./throughput/throughput.mjs";
 import { tracking } from "./tracking/tracking.mjs";
 
 const benchmarks = {
@@ -29,6 +30,17 @@ const benchmarks = {
     about: "from SIGKILL until the job runs in another process",
     options: { queue, n: whole(1, "20"), backlog: whole(0, "0") },
     run: detection,
+  },
+  throughput: {
+    about: "no-op jobs per second beside Sidekiq in Ruby, and beside plain BRPOP loops",
+    options: {
+      queue: onlyQueue("sidekiq"),
+      runs: whole(1, "5"),
+      concurrency: whole(1, "10"),
+      seconds: whole(1, "2"),
+      ruby: yesNo("yes"),
+    },
+    run: throughput,
   },
   fleet: {
     about: "what many idle instances cost Redis, and how long a look at them takes",

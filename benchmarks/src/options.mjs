@@ -18,6 +18,14 @@ export const queue = {
   read: (text) => queueNames.find((name) => name === text),
 };
 
+/** For a benchmark that compares with what the other queues do not have. @param {string} name @returns {Option<string>} */
+export const onlyQueue = (name) => ({
+  fallback: name,
+  shown: name,
+  expected: `${name}, the only queue that this benchmark is for`,
+  read: (text) => (text === name ? text : undefined),
+});
+
 /** @param {string} fallback @returns {Option<boolean>} */
 export const yesNo = (fallback) => ({
   fallback,

@@ -48,6 +48,22 @@ describe("each benchmark measures, and ends with one object", { timeout: 120_000
     expect(result.detection.p50Ms).toBeGreaterThan(1_000);
   });
 
+  test("throughput: jobs a second beside each rival, and scripts per job; without Ruby it says so", async () => {
+    const few = ["--runs", "1", "--seconds", "1", "--ruby", "no"];
+    const rival = { name: "BRPOP", perSecond: positive, ratio: positive, min: positive, max: positive, budget: 0.8 };
+    const result = (await bench("throughput", ...few)) as { throughput: { scriptsPerJob: { busy: number } } };
+    expect(result.throughput).toEqual({
+      queue: "sidekiq",
+      concurrency: 10,
+      runs: 1,
+      perSecond: positive,
+      rivals: [rival],
+      scriptsPerJob: { busy: positive, oneAtATime: positive },
+      missing: ["Ruby: not asked for"],
+    });
+    expect(result.throughput.scriptsPerJob.busy).toBeLessThan(2);
+  });
+
   test("fleet: a row for each size", async () => {
     const figures = { sweepP99Ms: positive, redisCpuPercent: positive, bytesPerInstance: positive };
     expect(await bench("fleet", "--instances", "20", "--seconds", "2")).toEqual({
@@ -60,15 +76,16 @@ describe("a mistake is a sentence, and exit code 2", () => {
   test("without a name it says what there is", async () => {
     const { code, stderr, stdout } = await refused();
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
-    for (const name of ["tracking", "recovery", "detection", "fleet"]) expect(stderr).toContain(name);
+    for (const name of ["tracking", "recovery", "detection", "throughput", "fleet"]) expect(stderr).toContain(name);
   });
 
   test.each([
     { args: ["speed"], says: "usage: npm run bench" },
     { args: ["tracking", "--concurrency", "1,x"], says: "--concurrency: expected whole numbers from 1" },
     { args: ["tracking", "--runs", "0"], says: '--runs: expected a whole number from 1, got "0"' },
-    { args: ["recovery", "--queue", "none"], says: '--queue: expected one of bee, bullmq, got "none"' },
+    { args: ["recovery", "--queue", "none"], says: '--queue: expected one of bee, bullmq, sidekiq, got "none"' },
     { args: ["tracking", "--current-job", "maybe"], says: '--current-job: expected yes or no, got "maybe"' },
+    { args: ["throughput", "--queue", "bee"], says: "--queue: expected sidekiq, the only queue" },
     { args: ["fleet", "--orphans", "3"], says: "--orphans" },
   ])("$args", async ({ args, says }) => {
     const { code, stderr } = await refused(...args);

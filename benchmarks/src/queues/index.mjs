@@ -4,6 +4,7 @@
 const modules = {
   bee: () => import("./bee.mjs"),
   bullmq: () => import("./bullmq.mjs"),
+  sidekiq: () => import("./sidekiq.mjs"),
 };
 
 export const queueNames = Object.keys(modules);

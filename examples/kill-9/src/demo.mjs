@@ -1,7 +1,7 @@
 /* Kills worker processes in mid-job and shows what becomes of their jobs.
  *   --kills N   how many (default 5)      --json     last line of stdout: the result as one JSON object
  *   --compare   the same with the queue alone (one kill; takes up to a minute and a half more)
- *   --queue NAME   bullmq (default) or bee
+ *   --queue NAME   bullmq (default), bee or sidekiq
  * Exit code 1 when a job was lost. Without REDIS_URL it starts a private server, and ends it again. */
 import { parseArgs } from "node:util";
 import { openRedis } from "./redis.mjs";
@@ -12,7 +12,7 @@ import { summary, verdict } from "./verdict.mjs";
 const BARE_PATIENCE = 90_000;
 const PATIENCE = 60_000;
 
-const QUEUES = ["bullmq", "bee"];
+const QUEUES = ["bullmq", "bee", "sidekiq"];
 const { kills, compare, json, queue: folder } = options();
 /** @type {{ module: import("./queue.d.mts").QueueModule }} */
 const { module: queue } = await import(`./${folder}/queue.mjs`);
@@ -38,9 +38,10 @@ try {
 }
 
 async function demo() {
+  if (compare) await queue.prepare?.();
   const redis = await openRedis();
   endings.push(redis.end);
-  timeline.say(`Three worker processes, one ${queue.label} queue, default options, ${kills} times kill -9.`);
+  timeline.say(`Three worker processes, one ${queue.label}, default options, ${kills} times kill -9.`);
   timeline.say();
   const result = await play({ queue, program: `${folder}/worker.mjs`, kills, patience: PATIENCE }, redis);
   let bare;

@@ -19,7 +19,7 @@ export class Emails {
    * @param {{ url: string, prefix: string }} where
    */
   constructor(queue, where) {
-    this.#producer = queue.open(where, (id) => this.#completed(id));
+    this.#producer = queue.open(where, (id) => this.completed(id));
   }
 
   get added() {
@@ -56,17 +56,17 @@ export class Emails {
     await this.#producer.close();
   }
 
+  /** By the queue itself, or by the worker where the queue tells nobody. @param {string} id */
+  completed(id) {
+    this.#completions.set(id, (this.#completions.get(id) ?? 0) + 1);
+    this.#open.delete(id);
+    if (this.#producing) this.#adding = this.#adding.then(() => this.#add()).catch(() => {});
+  }
+
   async #add() {
     const id = await this.#producer.add(TAKES);
     if (this.#completions.has(id)) return; // its completion was faster than this reply
     this.#completions.set(id, 0);
     this.#open.add(id);
-  }
-
-  /** @param {string} id */
-  #completed(id) {
-    this.#completions.set(id, (this.#completions.get(id) ?? 0) + 1);
-    this.#open.delete(id);
-    if (this.#producing) this.#adding = this.#adding.then(() => this.#add()).catch(() => {});
   }
 }

@@ -3,6 +3,7 @@
 /**
  * @typedef {{ type: "ready" }
  *   | { type: "runs", id: string }
+ *   | { type: "completed", id: string }
  *   | { type: "dead", name: string, evidence: string }
  *   | { type: "recovered", id: string }
  *   | { type: "trouble", text: string }} Report

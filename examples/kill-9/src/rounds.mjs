@@ -103,6 +103,7 @@ export class Rounds {
    */
   #hear({ name, child }, report) {
     if (report.type === "ready") this.#timeline.add(name, "started", `process ${child.pid}`);
+    else if (report.type === "completed") this.#emails.completed(report.id);
     else if (report.type === "dead") this.#timeline.add(name, "noticed", `${report.name} is dead: ${report.evidence}`);
     else if (report.type === "recovered") this.#timeline.add(name, "requeued", `job ${report.id}`);
     else if (report.type === "trouble") this.#timeline.add(name, "trouble", report.text);

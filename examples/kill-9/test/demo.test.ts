@@ -13,7 +13,7 @@ interface Summary {
   rerunMs: { p50: number; max: number };
 }
 
-for (const queue of ["bullmq", "bee"])
+for (const queue of ["bullmq", "bee", "sidekiq"])
   test(
     `${queue}: killed processes lose no job, and their jobs run again within seconds`,
     { timeout: 120_000 },

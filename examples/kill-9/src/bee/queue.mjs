@@ -6,7 +6,7 @@ const { version } = createRequire(import.meta.url)("bee-queue/package.json");
 
 /** @type {import("../queue.d.mts").QueueModule} */
 export const module = {
-  label: `Bee-Queue ${version}`,
+  label: `Bee-Queue ${version} queue`,
   name: "Bee-Queue",
   alone: "never, unless somebody calls checkStalledJobs() twice (--compare waits for 90 s here)",
 

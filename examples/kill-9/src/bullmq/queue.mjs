@@ -6,7 +6,7 @@ const { version } = createRequire(import.meta.url)("bullmq/package.json");
 
 /** @type {import("../queue.d.mts").QueueModule} */
 export const module = {
-  label: `BullMQ ${version}`,
+  label: `BullMQ ${version} queue`,
   name: "BullMQ",
   alone: "after 30.8 / 45.0 / 66.8 s (min / median / max of ten, see docs/benchmarks.md; --compare measures it here)",
 
