@@ -1,11 +1,12 @@
 /* P8: the wall clocks of worker processes are wrong, or are set while jobs run. The real thing: everything in those
  * processes that asks for the time is lied to, BullMQ, Node and every thread included. */
+import { observes } from "@assured-jobs/dev-crew/crew";
+import { findFaketime } from "@assured-jobs/dev-crew/faketime";
+import { ClockedMember } from "@assured-jobs/dev-crew/wrong-clocks";
 import { expect, test } from "vitest";
-import { observes } from "../outages/crew.ts";
-import { Clock, findFaketime } from "../outages/faketime.ts";
 import { until } from "@assured-jobs/core/testing";
 import { openFleet } from "./fleet.ts";
-import type { Cleanup, Fleet, Member, ProcessOptions } from "./fleet.ts";
+import type { Cleanup, Fleet, ProcessOptions } from "./fleet.ts";
 
 const { library = "", missing } = await findFaketime();
 if (missing !== undefined) console.warn(`skipped: the clocks of workers. ${missing}`);
@@ -18,26 +19,9 @@ const STEADY: ProcessOptions = {
   worker: { lockDuration: 2_000, stalledInterval: 2_000 },
 };
 
-interface Wrong {
-  readonly clock: Clock;
-  readonly member: Member;
-}
-
 /** A process whose clock is so many hours from the right time. */
-async function spawnAt(fleet: Fleet, cleanup: Cleanup, hours: number, options: ProcessOptions = {}): Promise<Wrong> {
-  const clock = await Clock.open(library, cleanup, hours);
-  const member = await fleet.spawn({ ...STEADY, env: clock.env, ...options });
-  expect(await hoursAhead(member)).toBe(hours);
-  return { clock, member };
-}
-
-const hoursAhead = async (member: Member): Promise<number> =>
-  Math.round(((await member.ask<number>("now")) - Date.now()) / 3_600_000) || 0;
-
-async function set({ clock, member }: Wrong, hours: number): Promise<void> {
-  await clock.set(hours);
-  await until("its clock is wrong", async () => (await hoursAhead(member)) === hours);
-}
+const spawnAt = (fleet: Fleet, cleanup: Cleanup, hours: number, options: ProcessOptions = {}): Promise<ClockedMember> =>
+  ClockedMember.start((env) => fleet.spawn({ ...STEADY, env, ...options }), { library, cleanup, hours });
 
 for (const [holding, other] of [
   [1, -1],
@@ -70,10 +54,10 @@ withFaketime("clocks set back and forth while jobs run: nobody dies but who is k
   const wrong = [await spawnAt(fleet, context.onTestFinished, 0), await spawnAt(fleet, context.onTestFinished, 0)];
   const ids = [await fleet.add({ ms: 50_000 }), await fleet.add({ ms: 50_000 })];
   for (const id of ids) await fleet.started(id, 1);
-  const [one, another] = wrong as [Wrong, Wrong];
+  const [one, another] = wrong as [ClockedMember, ClockedMember];
   for (const hours of [-1, 0, 1]) {
-    await set(one, hours);
-    await set(another, -hours || 0);
+    await one.set(hours);
+    await another.set(-hours || 0);
     await observes(fleet, 2 * LEASE);
     expect(fleet.told("instance.dead").map(({ payload }) => payload)).toEqual([]);
   }
@@ -94,7 +78,7 @@ withFaketime("its clock set back, a worker keeps a job that takes longer than ev
   const id = await fleet.add({ ms: 75_000 });
   await fleet.started(id, 1);
   await fleet.spawn(STEADY);
-  await set(holder, -1);
+  await holder.set(-1);
   await until("it ends", async () => (await fleet.queue.getJobState(id)) === "completed", 90_000);
   expect(fleet.starts(id)).toHaveLength(1);
   expect((await fleet.accepted()).get(id)).toBe(1);

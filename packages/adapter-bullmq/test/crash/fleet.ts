@@ -97,6 +97,18 @@ export class Fleet {
     return job.id!;
   }
 
+  addUnique(data: object): Promise<string> {
+    return this.add(data, { jobId: `unique-${++serial}` });
+  }
+
+  stateOf(id: string): Promise<string> {
+    return this.queue.getJobState(id);
+  }
+
+  async isDone(id: string): Promise<boolean> {
+    return (await this.stateOf(id)) === "completed";
+  }
+
   starts(id: string): Told[] {
     return this.log.filter((told) => told.type === "started" && told.id === id);
   }

@@ -1,34 +1,23 @@
-/* Processes at work while their store fails, and what must be true of them afterwards.
- *
- * The outages of these tests last longer than every lease and every lock, so whoever trusts either alone sees deaths.
- */
-import { setTimeout as sleep } from "node:timers/promises";
+/* A crew on BullMQ, and a server that misbehaves; what must be true of it stands in @assured-jobs/dev-crew/crew. */
 import { startRedis } from "@assured-jobs/dev-redis";
-import { Redis } from "ioredis";
-import { expect } from "vitest";
+import { Crew, LOCK, STEADY as ASSURANCE, adminOf } from "@assured-jobs/dev-crew/crew";
+import type { Redis } from "ioredis";
 import { openFleet } from "../crash/fleet.ts";
-import type { Cleanup, Fleet, Member, ProcessOptions } from "../crash/fleet.ts";
-import { until } from "@assured-jobs/core/testing";
+import type { Cleanup, Fleet, ProcessOptions } from "../crash/fleet.ts";
 
-/** Longer than the lease and the locks of STEADY. */
-export const OUTAGE = 8_000;
-const LOCK = 3_000;
-/** Jobs that begin right before an outage and end in it: one while its lock is still there, one when it has lapsed. */
-const ENDING = [LOCK / 2, OUTAGE * 0.6] as const;
-/** Jobs that outlast the outage: enough of them to meet every order in which things happen when it ends. */
-const LASTING = 6;
-/** Time for a test of one outage on a busy machine. */
-export const PATIENT = { timeout: 240_000 } as const;
+export { OUTAGE, PATIENT, during, observes } from "@assured-jobs/dev-crew/crew";
 
-/** What an outage is measured against. BullMQ waits `runRetryDelay` until it repeats what a lost connection cost it. */
+/** BullMQ waits `runRetryDelay` until it repeats what a lost connection cost it. */
 export const STEADY: ProcessOptions = {
-  assurance: { heartbeatInterval: 500, heartbeatTtl: 6_000, presenceGrace: 1_000 },
+  assurance: ASSURANCE,
   worker: { concurrency: 5, lockDuration: LOCK, stalledInterval: LOCK, runRetryDelay: 300 },
 };
 
+export const atWork = (fleet: Fleet, ms: number, options = STEADY): Promise<Crew<ProcessOptions>> =>
+  Crew.atWork(fleet, ms, options);
+
 export interface Scene {
   readonly fleet: Fleet;
-  /** Says to the server what an operator, or a fault, would do to it. */
   readonly admin: Redis;
 }
 
@@ -36,102 +25,7 @@ export interface Scene {
 export async function openScene(cleanup: Cleanup, args: readonly string[] = []): Promise<Scene> {
   const redis = await startRedis({ own: true, args });
   const fleet = await openFleet(undefined, { cleanup, redis });
-  const admin = new Redis(redis.port, { maxRetriesPerRequest: null, retryStrategy: () => 50 });
-  admin.on("error", () => {});
-  cleanup(() => admin.disconnect());
+  const admin = adminOf(redis, cleanup);
   cleanup(() => redis.resume()); // the first to run: what follows waits for answers
   return { fleet, admin };
 }
-
-/** Three processes, and what they work on: two jobs that end in the midst of the outage and some that take `ms`. */
-export class Crew {
-  readonly fleet: Fleet;
-  readonly team: Member[];
-  readonly ids: string[];
-
-  constructor(fleet: Fleet, team: Member[], ids: string[] = []) {
-    this.fleet = fleet;
-    this.team = team;
-    this.ids = ids;
-  }
-
-  static async atWork(fleet: Fleet, ms: number, options: ProcessOptions = STEADY): Promise<Crew> {
-    const team = await inTurn(async () => [
-      await fleet.spawn(options),
-      await fleet.spawn(options),
-      await fleet.spawn(options),
-    ]);
-    const lengths = [...ENDING, ...Array.from({ length: LASTING }, () => ms)];
-    const ids = await Promise.all(lengths.map((length) => fleet.add({ ms: length })));
-    for (const id of ids) await fleet.started(id, 1);
-    return new Crew(fleet, team, ids);
-  }
-
-  /** Everybody beats again. */
-  async isBack(): Promise<void> {
-    await until("everybody is alive", async () => {
-      const states = await this.states().catch(() => []);
-      return states.length === this.team.length && states.every((state) => state === "alive");
-    });
-  }
-
-  async states(): Promise<string[]> {
-    const { items } = await this.fleet.store.roster.instances({ limit: 100 });
-    return items.map(({ state }) => state);
-  }
-
-  /** Each job has run once, and its end was accepted. */
-  async endedOnce(): Promise<void> {
-    for (const id of this.ids) {
-      await until(`job ${id} ends`, async () => (await this.stateOf(id)) === "completed", 40_000);
-      expect(this.fleet.starts(id), `runs of job ${id}`).toHaveLength(1);
-    }
-    const accepted = await this.fleet.accepted();
-    for (const id of this.ids) expect(accepted.get(id), `accepted ends of job ${id}`).toBe(1);
-  }
-
-  stateOf(id: string): Promise<string> {
-    return this.fleet.queue.getJobState(id);
-  }
-
-  /** Nobody was taken for dead: not by anybody's event, not by the store's list. */
-  async allLive(): Promise<void> {
-    expect(this.fleet.told("instance.dead").map(({ payload }) => payload)).toEqual([]);
-    expect(this.fleet.told("instance.fenced").map(({ process }) => process.name)).toEqual([]);
-    expect(await this.fleet.store.roster.dead()).toEqual([]);
-    expect(this.team.filter((member) => member.isGone)).toEqual([]);
-  }
-
-  /** One of them is killed for real: that is still noticed, and its job runs again. */
-  async isStillMortal(within = 15_000): Promise<void> {
-    const { fleet } = this;
-    const id = await fleet.add({ ms: 300_000 }, { jobId: `held-${Date.now()}` });
-    const { process: holder } = await fleet.started(id, 1);
-    await holder.kill();
-    const before = performance.now();
-    expect((await fleet.started(id, 2)).process).not.toBe(holder);
-    expect(performance.now() - before).toBeLessThan(within);
-    const dead = (await fleet.store.roster.dead()).map(({ registration }) => registration.incarnation);
-    expect(dead).toEqual([holder.incarnation]);
-  }
-}
-
-let starting: Promise<unknown> = Promise.resolve();
-
-/* Crews of tests that run side by side start one after the other: to start costs more than all that follows. */
-function inTurn<T>(start: () => Promise<T>): Promise<T> {
-  const started = starting.then(start);
-  starting = started.catch(() => {});
-  return started;
-}
-
-/** Waits until the store has seen so much time pass. */
-export async function observes(fleet: Fleet, ms: number): Promise<void> {
-  const request = { by: "nobody", duties: [], dutyTtl: 1, interval: 1 };
-  const observed = async (): Promise<number> => (await fleet.store.roster.look(request)).observed;
-  const end = (await observed()) + ms;
-  await until(`${ms} ms of observed time pass`, async () => (await observed()) >= end, 10 * ms);
-}
-
-/** The outage itself: a span of time, and no condition to wait for. */
-export const during = (ms = OUTAGE): Promise<void> => sleep(ms);

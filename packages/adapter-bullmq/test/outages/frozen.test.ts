@@ -3,7 +3,7 @@
 import { Redis } from "ioredis";
 import { expect, test } from "vitest";
 import { until } from "@assured-jobs/core/testing";
-import { Crew, OUTAGE, PATIENT, during, observes, openScene } from "./crew.ts";
+import { OUTAGE, PATIENT, atWork, during, observes, openScene } from "./crew.ts";
 
 const ROUNDS = 5;
 /** Time in which the server serves, before it stands still again. */
@@ -11,7 +11,7 @@ const BETWEEN = 1_000;
 
 test.concurrent("Redis stopped by SIGSTOP, five times over", PATIENT, async ({ onTestFinished }) => {
   const { fleet } = await openScene(onTestFinished);
-  const crew = await Crew.atWork(fleet, ROUNDS * (OUTAGE + 2 * BETWEEN));
+  const crew = await atWork(fleet, ROUNDS * (OUTAGE + 2 * BETWEEN));
   for (let round = 1; round <= ROUNDS; round++) {
     await fleet.redis.pause();
     await during();
@@ -26,7 +26,7 @@ test.concurrent("Redis stopped by SIGSTOP, five times over", PATIENT, async ({ o
 
 test.concurrent("DEBUG SLEEP", PATIENT, async ({ onTestFinished }) => {
   const { fleet, admin } = await openScene(onTestFinished, ["--enable-debug-command", "yes"]);
-  const crew = await Crew.atWork(fleet, OUTAGE + 2_000);
+  const crew = await atWork(fleet, OUTAGE + 2_000);
   await admin.call("DEBUG", "SLEEP", String(OUTAGE / 1_000));
   await crew.isBack();
   await crew.endedOnce();
@@ -37,7 +37,7 @@ test.concurrent("DEBUG SLEEP", PATIENT, async ({ onTestFinished }) => {
 for (const what of ["ALL", "WRITE"] as const) {
   test.concurrent(`CLIENT PAUSE ${what}`, PATIENT, async ({ onTestFinished }) => {
     const { fleet, admin } = await openScene(onTestFinished);
-    const crew = await Crew.atWork(fleet, OUTAGE + 2_000);
+    const crew = await atWork(fleet, OUTAGE + 2_000);
     await admin.call("CLIENT", "PAUSE", String(OUTAGE), what);
     await during();
     await crew.isBack();
@@ -49,7 +49,7 @@ for (const what of ["ALL", "WRITE"] as const) {
 
 test.concurrent("a script that runs for longer than every lease, until somebody kills it", PATIENT, async (context) => {
   const { fleet, admin } = await openScene(context.onTestFinished, ["--busy-reply-threshold", "100"]);
-  const crew = await Crew.atWork(fleet, OUTAGE + 2_000);
+  const crew = await atWork(fleet, OUTAGE + 2_000);
   const stuck = new Redis(fleet.redis.port);
   const script = stuck.eval("while true do end", 0).catch((error: Error) => error.message);
   await during();
@@ -64,7 +64,7 @@ test.concurrent("a script that runs for longer than every lease, until somebody 
 
 test.concurrent("scripts forgotten again and again in mid-work", PATIENT, async ({ onTestFinished }) => {
   const { fleet, admin } = await openScene(onTestFinished);
-  const crew = await Crew.atWork(fleet, OUTAGE);
+  const crew = await atWork(fleet, OUTAGE);
   const jobs = 200;
   await fleet.queue.addBulk(Array.from({ length: jobs }, () => ({ name: "job", data: { ms: 5 } })));
   await until(

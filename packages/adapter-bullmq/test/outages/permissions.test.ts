@@ -3,7 +3,7 @@
 import type { Redis } from "ioredis";
 import { expect, test } from "vitest";
 import { until } from "@assured-jobs/core/testing";
-import { Crew, OUTAGE, PATIENT, STEADY, during, openScene } from "./crew.ts";
+import { OUTAGE, PATIENT, STEADY, atWork, during, openScene } from "./crew.ts";
 
 const USER = "fleet";
 /** What the user may do at the start. */
@@ -42,7 +42,7 @@ test.concurrent.for(CHANGES)(
     const { fleet, admin } = await openScene(onTestFinished);
     await setUser(admin, ...FULL);
     const storeUrl = fleet.redis.url.replace("//", `//${USER}:secret@`);
-    const crew = await Crew.atWork(fleet, OUTAGE + 2_000, { ...STEADY, storeUrl });
+    const crew = await atWork(fleet, OUTAGE + 2_000, { ...STEADY, storeUrl });
     await change.begin(admin);
     await during();
     await setUser(admin, "reset", ...FULL);

@@ -3,7 +3,7 @@
 import type { Redis } from "ioredis";
 import { expect, test } from "vitest";
 import { until } from "@assured-jobs/core/testing";
-import { Crew, OUTAGE, PATIENT, during, openScene } from "./crew.ts";
+import { OUTAGE, PATIENT, atWork, during, openScene } from "./crew.ts";
 
 interface Refusal {
   readonly what: string;
@@ -64,7 +64,7 @@ const REFUSALS: readonly Refusal[] = [
 
 test.concurrent.for(REFUSALS)("a server that is $what", PATIENT, async (refusal, { onTestFinished }) => {
   const { fleet, admin } = await openScene(onTestFinished, refusal.args);
-  const crew = await Crew.atWork(fleet, OUTAGE + 2_000);
+  const crew = await atWork(fleet, OUTAGE + 2_000);
   await refusal.begin(admin);
   const { asked = (one: Redis) => one.set("x", "y") } = refusal;
   await expect(asked(admin)).rejects.toThrow(refusal.answer);

@@ -3,8 +3,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { until } from "@assured-jobs/core/testing";
+import { Crew } from "@assured-jobs/dev-crew/crew";
 import type { Member } from "../crash/fleet.ts";
-import { Crew, OUTAGE, PATIENT, STEADY, during, observes, openScene } from "./crew.ts";
+import { OUTAGE, PATIENT, STEADY, atWork, during, observes, openScene } from "./crew.ts";
 
 const DURABLE = ["--appendonly", "yes", "--appendfsync", "always"];
 
@@ -14,7 +15,7 @@ for (const signal of ["SIGTERM", "SIGKILL"] as const) {
     PATIENT,
     async ({ onTestFinished }) => {
       const { fleet } = await openScene(onTestFinished, DURABLE);
-      const crew = await Crew.atWork(fleet, OUTAGE + 3_000);
+      const crew = await atWork(fleet, OUTAGE + 3_000);
       await fleet.redis.kill(signal);
       await during();
       await fleet.redis.restart();
@@ -31,7 +32,7 @@ test.concurrent(
   PATIENT,
   async ({ onTestFinished }) => {
     const { fleet } = await openScene(onTestFinished, DURABLE);
-    const crew = await Crew.atWork(fleet, OUTAGE);
+    const crew = await atWork(fleet, OUTAGE);
     const [paused, ...others] = crew.team as [Member, ...Member[]];
     paused.freeze();
     await fleet.redis.restart();
@@ -51,12 +52,12 @@ test.concurrent(
   PATIENT,
   async ({ onTestFinished }) => {
     const { fleet } = await openScene(onTestFinished);
-    const crew = await Crew.atWork(fleet, OUTAGE);
+    const crew = await atWork(fleet, OUTAGE);
     await fleet.redis.restart({ wipe: true });
     await crew.isBack();
-    for (const id of crew.ids) expect(await crew.stateOf(id)).toBe("unknown");
+    for (const id of crew.ids) expect(await fleet.stateOf(id)).toBe("unknown");
     const fresh = await fleet.add({ ms: 10 }, { jobId: "fresh" });
-    await until("a new job ends", async () => (await crew.stateOf(fresh)) === "completed");
+    await until("a new job ends", async () => (await fleet.stateOf(fresh)) === "completed");
     const ended = (id: string): boolean =>
       [...fleet.told("returned"), ...fleet.told("aborted")].some((told) => told.id === id);
     await until("every handler has ended, or was told that its run is gone", () => crew.ids.every(ended));
@@ -74,7 +75,7 @@ test.concurrent(
   PATIENT,
   async ({ onTestFinished }) => {
     const { fleet } = await openScene(onTestFinished, DURABLE);
-    const crew = await Crew.atWork(fleet, 32_000);
+    const crew = await atWork(fleet, 32_000);
     const held = await fleet.queue.add("job", { ms: 300_000 });
     const { process: holder } = await fleet.started(held.id!, 1);
     const least = performance.now() + 30_000;
@@ -129,10 +130,10 @@ test.concurrent(
     const findings = async (): Promise<string[]> =>
       (await observer.audit()).findings.map(({ kind, job }) => `${kind} ${job}`);
     expect(await findings(), "its end is gone, so nobody holds it now").toContain(`bullmq.unlocked ${finished}`);
-    expect(await crew.stateOf(young), "added after the snapshot: gone with it").toBe("unknown");
-    await until("what Redis forgot runs again", async () => (await crew.stateOf(finished)) === "completed", 30_000);
+    expect(await fleet.stateOf(young), "added after the snapshot: gone with it").toBe("unknown");
+    await until("what Redis forgot runs again", async () => (await fleet.stateOf(finished)) === "completed", 30_000);
     await early.ask("end", through);
-    await until("what went on went on", async () => (await crew.stateOf(through)) === "completed", 30_000);
+    await until("what went on went on", async () => (await fleet.stateOf(through)) === "completed", 30_000);
     const runs = [finished, through, young].map((id) => fleet.starts(id).length);
     expect(runs).toEqual([2, 1, 1]);
     await until("nothing is left to tell", async () => (await findings()).length === 0);
