@@ -16,7 +16,7 @@ import type { IsTracked, Track } from "@assured-jobs/core/adapter-kit";
 import { discardJob, jobState, promoteJob, releaseBuried, retryFailed } from "./actions.ts";
 import { audit } from "./audit.ts";
 import { connectionOf } from "./connection.ts";
-import { keepConnecting, keepScripts } from "./heal.ts";
+import { heal } from "./heal.ts";
 import { queueKey } from "./keys.ts";
 import type { BeeQueue, NativeQueue } from "./native.ts";
 import { orphansOf } from "./owners.ts";
@@ -207,8 +207,7 @@ class Adapter implements BeeAdapter {
     if (!this.#isTracked(queue.name)) return undefined;
     owners.check(queue, this);
     if (this.#healing.has(queue)) throw twice(queue.name);
-    keepConnecting(queue);
-    this.#healing.set(queue, keepScripts(queue));
+    this.#healing.set(queue, heal(queue));
     const served = this.#join(queue);
     if (!queue.settings.isWorker) return undefined;
     const hook = new QueueHook(queue, {

@@ -2,20 +2,30 @@
  *
  * A Redis that is down when the queue is made: Bee gives up at once and ends the process by an unhandled rejection.
  * Here the queue connects again until it is connected, and who waits for it waits on. Scripts that the server has
- * forgotten: Bee calls them by hash only. Here they are loaded again, and the call is repeated.
+ * forgotten: Bee calls them by hash only. Here they are loaded again, and the call is repeated. A stall check with a
+ * callback that Redis refuses: Bee tells the callback, and ends the process all the same, by an unhandled rejection. Here
+ * the callback is enough. A Redis that was away: reconnect.ts.
  */
 import { createRequire } from "node:module";
 import { setTimeout as sleep } from "node:timers/promises";
 import { override } from "@assured-jobs/core/adapter-kit";
 import { tellError } from "./native.ts";
 import type { NativeClient, NativeQueue } from "./native.ts";
+import { keepReconnecting } from "./reconnect.ts";
 import { isUnknownScript } from "./redis.ts";
 
 /** ms */
 const RETRY = 500;
 
-/** Connects on until it is connected. Call it in the turn in which the queue was made, or later. */
-export function keepConnecting(queue: NativeQueue): void {
+/** Returns how to undo it. Call it in the turn in which the queue was made, or later. */
+export function heal(queue: NativeQueue): () => void {
+  keepConnecting(queue);
+  const undo = [keepScripts(queue), keepChecking(queue), keepReconnecting(queue)];
+  return () => undo.forEach((one) => one());
+}
+
+/* Connects on until it is connected. */
+function keepConnecting(queue: NativeQueue): void {
   if (queue._isReady || queue._ready === false) return;
   const { handler, concurrency } = queue;
   const first = queue._ready;
@@ -47,8 +57,8 @@ function restart(queue: NativeQueue, handler: NonNullable<NativeQueue["handler"]
   queue.process(concurrency, (job) => handler(job));
 }
 
-/** Returns how to undo it. A batch is not repeated: Bee tells its caller at once which jobs it could not save. */
-export function keepScripts(queue: NativeQueue): () => void {
+/* A batch is not repeated: Bee tells its caller at once which jobs it could not save. */
+function keepScripts(queue: NativeQueue): () => void {
   return override(queue, "_evalScriptOn", (original) => (commandable, args) => {
     const again = [...args]; // Bee changes the list
     const result = original.call(queue, commandable, args);
@@ -56,6 +66,14 @@ export function keepScripts(queue: NativeQueue): () => void {
     loaded.catch(() => {});
     if (commandable !== queue.client) return result;
     return result.catch(() => loaded.then(() => original.call(queue, commandable, again)));
+  });
+}
+
+function keepChecking(queue: NativeQueue): () => void {
+  return override(queue, "_checkStalledJobs", (original) => (interval, callback) => {
+    const result = original.call(queue, interval, callback);
+    if (callback) result.catch(() => {});
+    return result;
   });
 }
 

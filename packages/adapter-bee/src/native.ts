@@ -19,11 +19,25 @@ export interface NativeJob {
 
 type Reply = (error: Error | null, value: unknown) => void;
 
+type ClientEvent = "reconnecting" | "error";
+type ClientListener = (this: NativeClient, told: Error) => void;
+
 /** A client of redis 3.x, which calls back. */
 export interface NativeClient {
   readonly server_info?: { readonly redis_version?: string };
   send_command(name: string, args: readonly (string | number)[], done: Reply): unknown;
   end(flush: boolean): void;
+  on(event: ClientEvent, listener: ClientListener): unknown;
+  removeListener(event: ClientEvent, listener: ClientListener): unknown;
+  /** The server takes the connection, and then commands. */
+  readonly connected: boolean;
+  readonly ready: boolean;
+  readonly stream: { destroy(): unknown };
+  readonly options: { readonly retry_strategy?: unknown; readonly connect_timeout?: unknown };
+  /** Wait before the next attempt to connect, ms; it grows by this factor, until all of it is longer than an hour. */
+  readonly retry_delay: number;
+  retry_backoff: number;
+  retry_totaltime: number;
 }
 
 interface NativeSettings {
@@ -33,6 +47,8 @@ interface NativeSettings {
   readonly removeOnSuccess: boolean;
   readonly removeOnFailure: boolean;
   readonly stallInterval: number;
+  /** ms; each slot that fails after another waits twice as long as that. */
+  initialRedisFailureRetryDelay: number;
   readonly redis: unknown;
 }
 
@@ -59,12 +75,15 @@ export interface NativeQueue {
   close(...args: unknown[]): Promise<void>;
   createJob(data: unknown): NativeJob;
   emit(event: string, ...args: unknown[]): boolean;
+  on(event: "ready", listener: () => void): unknown;
+  removeListener(event: "ready", listener: () => void): unknown;
   listenerCount(event: string): number;
   toKey(part: string): string;
   _waitForJob(): Promise<NativeJob | null>;
   _runJob(job: NativeJob): Promise<Outcome>;
   _preventStall(id: string): Promise<unknown>;
   _finishJob(error: unknown, data: unknown, job: NativeJob): Promise<Outcome>;
+  _checkStalledJobs(interval: unknown, callback: unknown): Promise<unknown>;
   _evalScriptOn(commandable: unknown, args: unknown[]): Promise<unknown>;
 }
 

@@ -1,8 +1,10 @@
 /* Hooks into one of the user's queues, and gives it back as it was.
  *
- * Bee calls four methods of its own through the instance, and they are all that is touched: the fetch (fetcher.ts), the
- * run, the stall mark (the fetch has made it already) and the end (finish.ts). A run goes on for us from its fetch until
- * the queue has accepted or refused its end. The holder's id is ours: a new one for each life of the process.
+ * Bee calls four methods of its own through the instance: the fetch (fetcher.ts), the run, the stall mark (the fetch has
+ * made it already) and the end (finish.ts). A run goes on for us from its fetch until the queue has accepted or refused
+ * its end. The holder's id is ours: a new one for each life of the process. Slots that were waiting in Bee's own way when
+ * it was attached come over with their next job, or when their connection breaks; then Bee would let the n-th of them
+ * wait for 2^n s, which is set to nothing.
  */
 import { randomUUID } from "node:crypto";
 import type { AdapterHost, Run, RunControl } from "@assured-jobs/core";
@@ -126,6 +128,7 @@ export class QueueHook {
           (...args) =>
             this.#noteClosed(original.apply(queue, args)),
       ),
+      override(queue.settings, "initialRedisFailureRetryDelay", () => 0),
     ];
     return () => undo.forEach((one) => one());
   }

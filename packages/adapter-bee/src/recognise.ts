@@ -4,7 +4,16 @@
 import { AssuranceError } from "@assured-jobs/core";
 import type { BeeQueue, NativeQueue } from "./native.ts";
 
-const METHODS = ["_waitForJob", "_runJob", "_preventStall", "_finishJob", "_evalScriptOn", "createJob", "toKey"];
+const METHODS = [
+  "_waitForJob",
+  "_runJob",
+  "_preventStall",
+  "_finishJob",
+  "_checkStalledJobs",
+  "_evalScriptOn",
+  "createJob",
+  "toKey",
+];
 
 /** The queue behind `candidate`, or an AssuranceError that says what is wrong with it. */
 export function recogniseQueue(candidate: BeeQueue): NativeQueue {

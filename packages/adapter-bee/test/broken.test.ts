@@ -4,6 +4,7 @@ import { startProxy } from "@assured-jobs/dev-proxy";
 import { startRedis } from "@assured-jobs/dev-redis";
 import type { RedisHandle } from "@assured-jobs/dev-redis";
 import BeeQueue from "bee-queue";
+import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { beeAdapter } from "../src/index.ts";
 import { nativeOf, Scene } from "./support/bee.ts";
@@ -159,6 +160,123 @@ describe("lost replies", () => {
       await until("they ran", async () => (await scene.waiting()).length === 0);
       return most === 20;
     });
+  });
+});
+
+describe("a Redis that is away", () => {
+  interface Away {
+    /** Between the attempts to connect again. */
+    readonly waits: number[];
+    /** What counts towards the hour after which redis 3 gives up, at each attempt. */
+    readonly totals: number[];
+    readonly errors: string[];
+  }
+
+  /** A worker whose Redis has gone. */
+  async function away(redis: object): Promise<Away> {
+    const scene = new Scene(server.url);
+    const proxy = await startProxy({ target: server.port });
+    onTestFinished(() => proxy.stop());
+    const worker = scene.open({ redis: { url: proxy.url, ...redis } as never });
+    scene.adapter({ queues: [worker] });
+    await new Promise<void>((resolve) => worker.on("ready", resolve));
+    const [waits, totals, errors]: [number[], number[], string[]] = [[], [], []];
+    const client = nativeOf(worker).client as unknown as NodeJS.EventEmitter;
+    client.on("reconnecting", ({ delay, total_retry_time: total }: { delay: number; total_retry_time: number }) => {
+      waits.push(delay);
+      totals.push(total);
+    });
+    worker.on("error", ({ message }) => errors.push(message));
+    await proxy.cut();
+    return { waits, totals, errors };
+  }
+
+  test("is asked every second at last, however long it was away, and never given up", async () => {
+    const { waits, totals } = await away({});
+    await until("seven attempts", () => waits.length === 7);
+    expect(waits).toEqual([200, 340, 578, 983, 1_000, 1_000, 1_000]);
+    expect(Math.max(...totals)).toBeLessThanOrEqual(1_000);
+  });
+
+  test("is asked as often as the user's own retry_strategy says", async () => {
+    const strategy = ({ total_retry_time: total }: { total_retry_time: number }): number => 100 + total;
+    const { waits } = await away({ retry_strategy: strategy });
+    await until("four attempts", () => waits.length === 4);
+    expect(waits).toEqual([100, 200, 400, 800]);
+  });
+
+  test("is given up when the user's own connect_timeout says so", async () => {
+    const { waits, errors } = await away({ connect_timeout: 1_000 });
+    await until("it is given up", () => errors.some((message) => message.includes("connection timeout exceeded")));
+    expect(waits).toEqual([200, 340, 460]);
+  });
+
+  test(
+    "and then connects, but is busy with a script: it works again when that is over",
+    { timeout: 60_000 },
+    async () => {
+      const busy = await startRedis({ own: true, args: ["--busy-reply-threshold", "100"] });
+      onTestFinished(() => busy.stop());
+      const scene = new Scene(busy.url);
+      const proxy = await startProxy({ target: busy.port });
+      onTestFinished(() => proxy.stop());
+      const worker = scene.open({ redis: proxy.url as never });
+      const errors: string[] = [];
+      worker.on("error", ({ message }) => errors.push(message));
+      await scene.adapter({ queues: [worker] }).attach(new RecordingHost());
+      worker.process(async () => 1);
+      await scene.add();
+      await until("it works", async () => (await succeeded(scene)) === 1);
+      const script = scene.redis.eval("while true do end", 0).catch((error: Error) => error.message);
+      const admin = new Redis(busy.url, { enableReadyCheck: false });
+      onTestFinished(() => admin.disconnect());
+      await until("it is busy", () =>
+        admin
+          .ping()
+          .catch((error: Error) => error.message.startsWith("BUSY"))
+          .then((is) => is === true),
+      );
+      proxy.reset();
+      await until("it was refused", () => errors.some((message) => message.startsWith("Ready check failed: BUSY")));
+      await admin.call("SCRIPT", "KILL");
+      expect(await script).toContain("killed by user");
+      await scene.add();
+      await until("it works again", async () => (await succeeded(scene)) === 2);
+    },
+  );
+
+  test("slots that were waiting in Bee's own way before the worker was assured work again at once", async () => {
+    const scene = new Scene(server.url);
+    const proxy = await startProxy({ target: server.port });
+    onTestFinished(() => proxy.stop());
+    const worker = scene.open({ redis: proxy.url as never });
+    const gates = Array.from({ length: 3 }, gate);
+    let [round, starts] = [0, 0];
+    worker.process(8, () => (starts++, gates[round]?.opened));
+    const fill = async (): Promise<void> => {
+      starts = 0;
+      await scene.queue.saveAll(Array.from({ length: 8 }, () => scene.queue.createJob({})));
+      await until("all slots are at work", () => starts === 8);
+      gates[round++]?.open();
+      await until("all have ended", async () => (await scene.active()).length === 0);
+    };
+    await fill();
+    await until("all wait in Bee's own way", async () =>
+      (await scene.redis.info("commandstats")).includes("cmdstat_brpoplpush"),
+    );
+    await scene.adapter({ queues: [worker] }).attach(new RecordingHost());
+    proxy.reset();
+    await fill();
+  });
+
+  test("a stall check with a callback tells the callback, and ends no process", async () => {
+    const scene = new Scene(server.url);
+    const { worker } = await behindProxy(scene);
+    await worker.ready();
+    nativeOf(worker).client?.end(true);
+    const told = new Promise<Error>((resolve) => worker.checkStalledJobs(60_000, resolve));
+    expect(await told).toBeInstanceOf(Error);
+    await new Promise((resolve) => setImmediate(resolve)); // by now an unhandled rejection would have failed this test
   });
 });
 

@@ -2,6 +2,7 @@
 import BeeQueue from "bee-queue";
 import { Redis } from "ioredis";
 import { onTestFinished } from "vitest";
+import type { Cleanup } from "@assured-jobs/dev-crew";
 import { beeAdapter } from "../../src/index.ts";
 import type { BeeAdapter, BeeAdapterOptions } from "../../src/index.ts";
 import { keysOf, queueKey } from "../../src/keys.ts";
@@ -9,6 +10,8 @@ import type { Keys } from "../../src/keys.ts";
 import type { NativeQueue } from "../../src/native.ts";
 
 let serial = 0;
+
+const whenFinished: Cleanup = (undo) => onTestFinished(undo);
 
 export type Bee = BeeQueue;
 export type BeeOptions = BeeQueue.QueueSettings;
@@ -24,10 +27,15 @@ export class Scene {
   readonly key: string;
   readonly keys: Keys;
 
-  constructor(url: string, options: BeeOptions = {}) {
+  readonly #cleanup: Cleanup;
+
+  /** `cleanup`: for tests that run side by side, the hook of their own context. */
+  constructor(url: string, options: BeeOptions = {}, cleanup: Cleanup = whenFinished) {
     this.url = url;
-    this.redis = new Redis(url);
-    onTestFinished(() => this.redis.disconnect());
+    this.#cleanup = cleanup;
+    this.redis = new Redis(url, { maxRetriesPerRequest: null, retryStrategy: () => 50 });
+    this.redis.on("error", () => {});
+    cleanup(() => this.redis.disconnect());
     this.queue = this.open({ isWorker: false, getEvents: false, ...options });
     this.key = queueKey(nativeOf(this.queue));
     this.keys = keysOf(nativeOf(this.queue));
@@ -37,13 +45,13 @@ export class Scene {
   open(options: BeeOptions = {}): Bee {
     const queue = new BeeQueue(this.name, { redis: this.url as never, getEvents: false, ...options });
     queue.on("error", () => {});
-    onTestFinished(() => queue.close(1).catch(() => {}));
+    this.#cleanup(() => queue.close(1).catch(() => {}));
     return queue;
   }
 
   adapter(options: BeeAdapterOptions = { queues: [this.queue] }): BeeAdapter {
     const adapter = beeAdapter(options);
-    onTestFinished(() => adapter.detach());
+    this.#cleanup(() => adapter.detach());
     return adapter;
   }
 
