@@ -7,7 +7,8 @@ import { straysOf, sweepAway } from "./upkeep.ts";
 
 /** Findings about the active jobs of a queue. */
 export async function audit(queue: ServedQueue, fleet: Fleet, repair: boolean): Promise<readonly Finding[]> {
-  const [strays, owners] = [await straysOf(queue), await readOwners(queue)];
+  const strays = await straysOf(queue);
+  const { owned, unreadable } = await readOwners(queue);
   const phantoms = strays.filter(({ gone }) => gone).map(({ id }) => id);
   const mended = new Set(repair ? await sweepAway(queue, phantoms) : []);
   const about = (kind: string, job: string, detail: string): Finding => ({
@@ -20,14 +21,18 @@ export async function audit(queue: ServedQueue, fleet: Fleet, repair: boolean): 
   return [
     ...phantoms.map((id) => about("phantom", id, "It is listed as active, but the job is gone.")),
     ...strays.filter(({ gone }) => !gone).map(({ id }) => about("unclaimed", id, UNCLAIMED)),
-    ...owners
+    ...owned
       .filter(({ holder }) => !fleet.living.has(holder))
       .map(({ id, holder }) => about("unknown-holder", id, unknownHolder(holder))),
+    ...unreadable.map((id) => about("unreadable-owner", id, UNREADABLE)),
   ];
 }
 
 const UNCLAIMED =
   "It is active, and no assured run holds it: a worker without assurance has it, or lost it. Bee's stall rule gives it back unless that worker keeps it.";
+
+const UNREADABLE =
+  'The record of its owner cannot be read, so no run can end it: something else wrote to the keys "assured:*". After a minute it goes back.';
 
 const unknownHolder = (holder: string): string =>
   `Holder ${holder} has it, whom no living instance registered: a dead one whose recovery is due, or one that was forgotten. After a minute it goes back.`;

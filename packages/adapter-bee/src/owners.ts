@@ -3,22 +3,30 @@ import type { DeadHolder, Incarnation, Orphan } from "@assured-jobs/core";
 import { parseProof } from "./proof.ts";
 import type { ServedQueue } from "./served-queue.ts";
 
-export interface Owned {
+interface Owned {
   readonly id: string;
   readonly proof: string;
   readonly holder: string;
   readonly run: number;
 }
 
-/** Newest first: they are met soon in the active list, and the oldest ends up as the next to run. */
-export async function readOwners(queue: ServedQueue): Promise<readonly Owned[]> {
+export interface Owners {
+  /** Newest first: they are met soon in the active list, and the oldest ends up as the next to run. */
+  readonly owned: readonly Owned[];
+  /** Ids whose record is no proof. */
+  readonly unreadable: readonly string[];
+}
+
+export async function readOwners(queue: ServedQueue): Promise<Owners> {
   const owned: Owned[] = [];
+  const unreadable: string[] = [];
   const reply = (await queue.ask("hgetall", [queue.keys.owner])) as Readonly<Record<string, string>> | null;
   for (const [id, proof] of Object.entries(reply ?? {})) {
     const parsed = parseProof(proof);
-    if (parsed !== undefined) owned.push({ id, proof, ...parsed });
+    if (parsed === undefined) unreadable.push(id);
+    else owned.push({ id, proof, ...parsed });
   }
-  return owned.toSorted((a, b) => b.run - a.run);
+  return { owned: owned.toSorted((a, b) => b.run - a.run), unreadable };
 }
 
 /** Orphans of `dead` in the order in which they are best given back. */
@@ -27,7 +35,7 @@ export async function orphansOf(queue: ServedQueue, dead: readonly DeadHolder[])
   for (const { incarnation, ids } of dead) for (const id of ids) graves.set(id, incarnation);
   if (graves.size === 0) return [];
   const orphans: Orphan[] = [];
-  for (const { id, run, proof, holder } of await readOwners(queue)) {
+  for (const { id, run, proof, holder } of (await readOwners(queue)).owned) {
     const incarnation = graves.get(holder);
     if (incarnation === undefined) continue;
     queue.sightings.orphaned(proof);

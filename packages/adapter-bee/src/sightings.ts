@@ -20,6 +20,8 @@ export class Sightings {
   readonly unclaimed: Durations = new Durations();
   /** Proofs of holders whom no living instance registered. */
   readonly abandoned: Durations = new Durations();
+  /** Records of owners that nobody can read. */
+  readonly unreadable: Durations = new Durations();
   /** Ids that were nobody's at the last tick of the stall rule. */
   marked: ReadonlySet<string> = new Set();
   readonly #orphaned = new Map<string, number>();

@@ -3,7 +3,7 @@
  * A run that a living process holds needs nothing: its record does not lapse. What is active without a record was
  * fetched by a worker without assurance, which may be alive; Bee's own rule decides about it (scripts/look.ts), or, when
  * the user says that there are no such workers, two seconds. What a holder has of whom nobody knows goes back after a
- * minute: its process left without it, or the store forgot the process.
+ * minute: its process left without it, or the store forgot the process. So does what has a record that nobody can read.
  */
 import type { Fleet } from "@assured-jobs/core";
 import { readOwners } from "./owners.ts";
@@ -11,6 +11,7 @@ import { requeue } from "./requeue.ts";
 import { look } from "./scripts/look.ts";
 import { sweep } from "./scripts/sweep.ts";
 import type { ServedQueue } from "./served-queue.ts";
+import { giveBackUnreadable } from "./unreadable.ts";
 
 /** What to do with jobs that are active and claimed by nobody: Bee's own stall rule, or back to the queue at once. */
 export type Unclaimed = "stalled" | "sweep";
@@ -40,7 +41,7 @@ export async function upkeep(queue: ServedQueue, fleet: Fleet, rules: UpkeepRule
   const due = rules.unclaimed === "sweep" ? unclaimed.filter((id) => (since.get(id) ?? 0) >= GRACE) : [];
   await sweepAway(queue, [...gone, ...due]);
   if (tick) noteRenewed(queue, strays, rules);
-  await giveBackAbandoned(queue, fleet);
+  await giveBackAbandoned(queue, fleet, rules.warn);
 }
 
 /** Ids that are active and that no run of ours holds. Changes nothing. */
@@ -81,15 +82,19 @@ function noteRenewed({ key, sightings }: ServedQueue, strays: readonly Seen[], {
   );
 }
 
-async function giveBackAbandoned(queue: ServedQueue, { living, observed }: Fleet): Promise<void> {
+async function giveBackAbandoned(
+  queue: ServedQueue,
+  { living, observed }: Fleet,
+  warn: (message: string) => void,
+): Promise<void> {
   const { sightings } = queue;
   sightings.lapse();
-  const unknown = (await readOwners(queue)).filter(
-    ({ holder, proof }) => !living.has(holder) && !sightings.isRecovering(proof),
-  );
+  const { owned, unreadable } = await readOwners(queue);
+  const unknown = owned.filter(({ holder, proof }) => !living.has(holder) && !sightings.isRecovering(proof));
   const since = sightings.abandoned.of(
     unknown.map(({ proof }) => proof),
     observed,
   );
-  for (const owned of unknown) if ((since.get(owned.proof) ?? 0) >= ABANDONED) await requeue(queue, owned, 0);
+  for (const one of unknown) if ((since.get(one.proof) ?? 0) >= ABANDONED) await requeue(queue, one, 0);
+  await giveBackUnreadable(queue, unreadable, { observed, patience: ABANDONED, warn });
 }

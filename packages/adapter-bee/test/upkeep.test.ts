@@ -1,10 +1,13 @@
 /* What the one on duty does for a queue, and what an audit tells of it. */
 import type { Fleet } from "@assured-jobs/core";
+import { createHash } from "node:crypto";
 import { gate, RecordingHost, until } from "@assured-jobs/core/testing";
 import { startRedis } from "@assured-jobs/dev-redis";
 import type { RedisHandle } from "@assured-jobs/dev-redis";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { BeeAdapter } from "../src/index.ts";
+import { fateKeys } from "../src/requeue.ts";
+import { requeueUnreadable } from "../src/scripts/unreadable.ts";
 import { Scene } from "./support/bee.ts";
 
 let server: RedisHandle;
@@ -121,6 +124,91 @@ describe("jobs of holders whom nobody knows", () => {
     await adapter.upkeep?.(scene.key, fleetAt(50_000, "late"));
     await adapter.upkeep?.(scene.key, fleetAt(70_000));
     expect(await scene.active()).toEqual([id]);
+  });
+});
+
+/* Torn, of another version, of another program; and bytes that no client gives back as it got them. */
+const UNREADABLE = ["", "torn:1", "holder:1:2:3", '{"holder":"x"}', Buffer.from([0xff, 0x00, 0xfe])] as const;
+
+describe("jobs with a record of their owner that nobody can read", () => {
+  async function unreadable(scene: Scene): Promise<string[]> {
+    const ids: string[] = [];
+    for (const record of UNREADABLE) {
+      const id = await stray(scene);
+      await scene.redis.hset(scene.keys.owner, id, record);
+      ids.push(id);
+    }
+    return ids;
+  }
+
+  test("go back after a minute, and not before; a person is told of each", async () => {
+    const scene = new Scene(server.url);
+    const host = new RecordingHost();
+    const adapter = scene.adapter();
+    await adapter.attach(host);
+    const ids = await unreadable(scene);
+    await adapter.upkeep?.(scene.key, fleetAt(0));
+    await adapter.upkeep?.(scene.key, fleetAt(59_999));
+    expect([(await scene.active()).toSorted(), host.warnings]).toEqual([ids.toSorted(), []]);
+    await adapter.upkeep?.(scene.key, fleetAt(60_000));
+    expect([await scene.active(), await scene.owners()]).toEqual([[], {}]);
+    expect((await scene.waiting()).toSorted()).toEqual(ids.toSorted());
+    for (const id of ids) expect(host.warnings.filter((text) => text.includes(`Job ${id} of`))).toHaveLength(1);
+  });
+
+  test("run then, also when Bee's stall check had put them back before", async () => {
+    const scene = new Scene(server.url);
+    const adapter = scene.adapter();
+    const id = await scene.add();
+    await scene.redis.hset(scene.keys.owner, id, "torn");
+    const worker = scene.open();
+    const host = new RecordingHost();
+    const elsewhere = scene.adapter({ queues: [worker] });
+    await elsewhere.attach(host);
+    worker.process(async () => 1);
+    await until("it was put aside by a fetch", async () => (await scene.redis.zcard(scene.keys.parked)) === 1);
+    await adapter.upkeep?.(scene.key, fleetAt(0));
+    await adapter.upkeep?.(scene.key, fleetAt(60_000));
+    await until("it has succeeded", async () => (await scene.redis.sismember(scene.keys.succeeded, id)) === 1);
+    expect(host.runs.map(({ run }) => run.id)).toEqual([id]);
+  });
+
+  test("stay where they are when the record has changed meanwhile, or changes at the last moment", async () => {
+    const scene = new Scene(server.url);
+    const adapter = scene.adapter();
+    const id = await stray(scene);
+    await scene.redis.hset(scene.keys.owner, id, "torn");
+    await adapter.upkeep?.(scene.key, fleetAt(0));
+    await scene.redis.hset(scene.keys.owner, id, "torn otherwise");
+    await adapter.upkeep?.(scene.key, fleetAt(60_000));
+    expect(await scene.active()).toEqual([id]);
+    const where = fateKeys(scene.keys);
+    const run = (hash: string): Promise<unknown> =>
+      scene.redis.eval(requeueUnreadable.lua, requeueUnreadable.keys, ...where, id, hash, 0);
+    const sha1 = (text: string): string => createHash("sha1").update(text).digest("hex");
+    expect([await run(sha1("torn")), await scene.active()]).toEqual(["already", [id]]);
+    expect([await run(sha1("torn otherwise")), await scene.active()]).toEqual(["requeued", []]);
+    expect(await run(sha1("torn otherwise"))).toBe("already");
+  });
+
+  test("whose job is gone as well leave nothing", async () => {
+    const scene = new Scene(server.url);
+    const adapter = scene.adapter();
+    await scene.redis.hset(scene.keys.owner, "gone", "torn");
+    await adapter.upkeep?.(scene.key, fleetAt(0));
+    await adapter.upkeep?.(scene.key, fleetAt(60_000));
+    expect([await scene.owners(), await scene.waiting()]).toEqual([{}, []]);
+  });
+
+  test("are told by an audit", async () => {
+    const scene = new Scene(server.url);
+    const ids = await unreadable(scene);
+    const findings = await scene.adapter().audit(scene.key, { repair: true, fleet: fleetAt(0) });
+    expect(new Set(findings.map(({ kind, repaired }) => `${kind} ${repaired}`))).toEqual(
+      new Set(["bee.unreadable-owner false"]),
+    );
+    expect(new Set(findings.map(({ job }) => job))).toEqual(new Set(ids));
+    expect((await scene.active()).toSorted()).toEqual(ids.toSorted());
   });
 });
 
