@@ -90,8 +90,9 @@ function again(what: string, cause: unknown): Error {
 }
 
 /* Answers of a server that did nothing and will work again: busy, full, starting, without its disk, its primary, its
- * replicas or its slots. To BullMQ each of them would be the handler's own failure. In Redis 6 a script puts more before. */
-const PASSING = /(?:^| -)(?:BUSY|OOM|LOADING|MISCONF|READONLY|NOREPLICAS|MASTERDOWN|CLUSTERDOWN|TRYAGAIN)\b/;
+ * replicas, its slots, or a script that it forgot twice in a row. To BullMQ each of them would be the handler's own failure.
+ * In Redis 6 a script puts more before. */
+const PASSING = /(?:^| -)(?:BUSY|OOM|LOADING|MISCONF|READONLY|NOREPLICAS|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOSCRIPT)\b/;
 
 const passes = (error: unknown): boolean => PASSING.test(reasonOf(error));
 

@@ -552,16 +552,16 @@ const sleepers = async (scene: Scene): Promise<number> =>
 
 const isFetching = async (scene: Scene): Promise<boolean> => (await sleepers(scene)) > 0;
 
-test("a finish for which the lock could not be put back for lack of an answer is not a failure: it is tried again", async () => {
-  const unlocked = Object.assign(new Error("Missing lock"), { code: -2 });
+/* What BullMQ hears of an end that the queue answers with `refusal`. */
+async function endRefused(refusal: Error): Promise<{ error: unknown; refusals: unknown[] }> {
   const refusals: unknown[] = [];
   const job = {
     name: "work",
     attemptsStarted: 1,
     opts: {},
     stacktrace: null,
-    moveToCompleted: () => Promise.reject(unlocked),
-    moveToFailed: () => Promise.reject(unlocked),
+    moveToCompleted: () => Promise.reject(refusal),
+    moveToFailed: () => Promise.reject(refusal),
     retry: async () => {},
     remove: async () => {},
   };
@@ -574,6 +574,15 @@ test("a finish for which the lock could not be put back for lack of an answer is
       refused: (_run, error) => refusals.push(error),
     },
   });
-  await expect(job.moveToCompleted()).rejects.toMatchObject({ code: "ECONNREFUSED" });
-  expect(refusals).toEqual([]);
-});
+  return { error: await job.moveToCompleted().catch((error: unknown) => error), refusals };
+}
+
+for (const [what, refusal] of [
+  ["the lock could not be put back for lack of an answer", Object.assign(new Error("Missing lock"), { code: -2 })],
+  ["the server forgot the script twice in a row", new Error("NOSCRIPT No matching script. Please use EVAL.")],
+] as const)
+  test(`a finish is not a failure, and is tried again, when ${what}`, async () => {
+    const { error, refusals } = await endRefused(refusal);
+    expect(error).toMatchObject({ code: "ECONNREFUSED" });
+    expect(refusals).toEqual([]);
+  });
