@@ -43,8 +43,9 @@ describe("what is refused", () => {
   for (const [what, options, expected] of wrong)
     test(what, () => expect(refusal(() => beeAdapter(options as BeeAdapterOptions))).toMatch(expected));
 
-  test("the same queue object twice, in one adapter or in two", () => {
+  test("the same queue object twice, in one adapter or in two", async () => {
     const scene = new Scene(server.url);
+    await scene.queue.ready();
     expect(refusal(() => beeAdapter({ queues: [scene.queue, scene.queue] }))).toMatch(/ERR_OPTION: .*given twice/);
     scene.adapter();
     expect(refusal(() => beeAdapter({ queues: [scene.queue] }))).toMatch(/ERR_OPTION: .*another adapter/);
@@ -80,6 +81,7 @@ describe("how a Redis is given", () => {
       const queue = new BeeQueue(`way-${way.length}`, { redis: make() as never, getEvents: false });
       queue.on("error", () => {});
       onTestFinished(() => queue.close(1).catch(() => {}));
+      await queue.ready();
       const adapter = beeAdapter({ queues: [queue] });
       onTestFinished(() => adapter.detach());
       const found = adapter.connection?.();

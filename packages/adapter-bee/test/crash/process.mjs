@@ -56,7 +56,8 @@ const adapter = beeAdapter({ queues: [queue], ...given.adapter });
 const store = redisStore({ url });
 const assurance = given.bare ? undefined : createAssurance({ store, adapters: [adapter], ...options });
 const EVENTS = ["instance.dead", "instance.fenced", "instance.reborn", "orphan.recovered", "orphan.buried"];
-for (const event of [...EVENTS, "orphan.failed", "run.fenced", "warning", "error"])
+EVENTS.push("orphan.failed", "orphan.unknown-queue", "run.fenced", "duty.taken", "store.down", "store.up");
+for (const event of [...EVENTS, "warning", "error"])
   assurance?.on(event, (payload) =>
     tell({ type: event, payload: JSON.parse(JSON.stringify(payload)), text: String(payload.error?.stack ?? "") }),
   );
@@ -69,6 +70,7 @@ const calls = {
   recover: () => assurance.recover(),
   audit: (how) => assurance.audit(how),
   release: (request) => assurance.release(request),
+  now: async () => Date.now(),
 };
 
 async function answer({ call, args = [], order }) {
@@ -76,9 +78,21 @@ async function answer({ call, args = [], order }) {
   tell({ type: "answer", order, result });
 }
 
+function work() {
+  queue.process(concurrency, given.byDone ? handleByDone : handle);
+}
+
+async function workEarly(count) {
+  let left = count;
+  const done = new Promise((resolve) => queue.on("succeeded", () => --left === 0 && resolve()));
+  work();
+  await done;
+}
+
 process.on("message", (order) => void answer(order));
+if (given.early) await workEarly(given.early);
 await assurance?.start({ required: true });
 if (given.dieAfter !== undefined) dyingAfter(given.dieAfter, { store, adapter });
-if (concurrency > 0) queue.process(concurrency, given.byDone ? handleByDone : handle);
+if (concurrency > 0 && !given.early) work();
 if (given.checkEvery) queue.checkStalledJobs(given.checkEvery, () => {});
 tell({ type: "ready", incarnation: assurance?.instance.incarnation });

@@ -54,7 +54,7 @@ describe("P1: no job is lost when a worker process dies", () => {
         crew[kill % 2] = await fleet.spawn({ concurrency: 20, assurance: { recoveryWindow: 1_000 } });
       }
       await fleet.succeeded(ids);
-      expect(ids.filter((id) => fleet.accepted(id).length !== 1)).toEqual([]);
+      expect(ids.filter((id) => fleet.ends(id).length !== 1)).toEqual([]);
       expect(await fleet.leftovers()).toEqual(NOTHING);
     },
   );
@@ -73,7 +73,7 @@ describe("P1: no job is lost when a worker process dies", () => {
       await fleet.scene.redis.eval(FORGIVE, 1, fleet.scene.keys.jobs);
       await fleet.spawn();
       await fleet.succeeded(ids);
-      expect(ids.map((id) => fleet.accepted(id).length)).toEqual(ids.map(() => 1));
+      expect(ids.map((id) => fleet.ends(id).length)).toEqual(ids.map(() => 1));
       expect(await fleet.leftovers()).toEqual(NOTHING);
     },
   );
@@ -150,7 +150,7 @@ describe("P4: a zombie cannot end a run that was given away", () => {
     await zombie.heard("returned", id);
     expect(await fleet.scene.active()).toEqual([id]);
     await fleet.succeeded([id]);
-    expect(fleet.accepted(id)).toEqual([other.child.pid]);
+    expect(fleet.ends(id)).toEqual([other.child.pid]);
     expect(zombie.all("succeeded", id)).toEqual([]);
     await zombie.heard("instance.reborn");
     await other.kill();
@@ -166,8 +166,8 @@ describe("P4: a zombie cannot end a run that was given away", () => {
     const [zombie, , id] = await haunted(fleet, data, (job) => job.retries(1));
     zombie.thaw();
     await zombie.heard("aborted", id);
-    await until("its last attempt has failed", () => fleet.accepted(id, "failed").length === 1);
-    expect(fleet.accepted(id, "retrying").length).toBe(1);
+    await until("its last attempt has failed", () => fleet.ends(id, "failed").length === 1);
+    expect(fleet.ends(id, "retrying").length).toBe(1);
     expect(fleet.starts(id).length).toBe(3);
     expect((await rowOf(fleet, id)).options.retries).toBe(0);
     expect(await fleet.leftovers()).toEqual(NOTHING);
@@ -206,7 +206,7 @@ describe("P4: a zombie cannot end a run that was given away", () => {
     await fleet.add({ task: "work", ms: 10, second: true }, (job) => job.setId("named"));
     zombie.thaw();
     await zombie.heard("instance.reborn");
-    await until("the new job has succeeded", () => fleet.accepted(id).length === 2);
+    await until("the new job has succeeded", () => fleet.ends(id).length === 2);
     expect(fleet.starts(id).at(-1)?.process).toBe(zombie);
     expect(await fleet.leftovers()).toEqual(NOTHING);
   });
@@ -240,7 +240,7 @@ describe("P6: a blocked event loop is not a death", () => {
       await Promise.all(Array.from({ length: 9 }, () => fleet.spawn(options)));
       const ids = await Promise.all(Array.from({ length: 8 }, () => fleet.add({ task: "block", ms: 11_000 })));
       await fleet.succeeded(ids);
-      expect(ids.map((id) => [fleet.starts(id).length, fleet.accepted(id).length])).toEqual(ids.map(() => [1, 1]));
+      expect(ids.map((id) => [fleet.starts(id).length, fleet.ends(id).length])).toEqual(ids.map(() => [1, 1]));
       expect(fleet.told("instance.dead")).toEqual([]);
     },
   );
@@ -288,7 +288,7 @@ describe("P13: leaving is a handover", () => {
       }
       await fleet.spawn({ concurrency: 50 });
       await fleet.succeeded(ids);
-      expect(ids.filter((id) => fleet.accepted(id).length !== 1)).toEqual([]);
+      expect(ids.filter((id) => fleet.ends(id).length !== 1)).toEqual([]);
       expect(fleet.told("instance.dead")).toEqual([]);
     });
 
@@ -314,9 +314,9 @@ describe("a crash is none of the job's attempts", () => {
     await holder.kill();
     await fleet.spawn({ concurrency: 3, settings });
     await fleet.succeeded([delayed]);
-    await until("both have failed", () => [failing, slow].every((id) => fleet.accepted(id, "failed").length === 1));
-    expect([fleet.starts(failing).length, fleet.accepted(failing, "retrying").length]).toEqual([3, 1]);
-    expect(fleet.accepted(slow, "failed")).toEqual([`Job ${slow} timed out (1500 ms)`]);
+    await until("both have failed", () => [failing, slow].every((id) => fleet.ends(id, "failed").length === 1));
+    expect([fleet.starts(failing).length, fleet.ends(failing, "retrying").length]).toEqual([3, 1]);
+    expect(fleet.ends(slow, "failed")).toEqual([`Job ${slow} timed out (1500 ms)`]);
     expect(await fleet.leftovers()).toEqual(NOTHING);
   });
 });

@@ -1,4 +1,5 @@
 /* One queue of Bee's in a private Redis. Everything a scene opens is closed when its test is over. */
+import { setTimeout as sleep } from "node:timers/promises";
 import BeeQueue from "bee-queue";
 import { Redis } from "ioredis";
 import { onTestFinished } from "vitest";
@@ -10,6 +11,9 @@ import type { Keys } from "../../src/keys.ts";
 import type { NativeQueue } from "../../src/native.ts";
 
 let serial = 0;
+
+/** ms. Where there is no server, nobody connects any more. */
+const CONNECTING = 1_000;
 
 const whenFinished: Cleanup = (undo) => onTestFinished(undo);
 
@@ -45,7 +49,10 @@ export class Scene {
   open(options: BeeOptions = {}): Bee {
     const queue = new BeeQueue(this.name, { redis: this.url as never, getEvents: false, ...options });
     queue.on("error", () => {});
-    this.#cleanup(() => queue.close(1).catch(() => {}));
+    this.#cleanup(async () => {
+      await Promise.race([queue.ready().catch(() => {}), sleep(CONNECTING)]); // Bee cannot be closed before
+      await queue.close(1).catch(() => {});
+    });
     return queue;
   }
 
