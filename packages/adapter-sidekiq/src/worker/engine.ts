@@ -221,6 +221,12 @@ export class Engine {
 
 /* Without an assurance nobody gives a run up. */
 async function runAlone<T>(_run: unknown, execute: (control: RunControl) => Promise<T>): Promise<T> {
-  const abort = new AbortController();
-  return execute({ givenUp: undefined, onGivenUp: () => {}, signal: abort.signal });
+  let abort: AbortController | undefined;
+  return execute({
+    givenUp: undefined,
+    onGivenUp: () => {},
+    get signal() {
+      return (abort ??= new AbortController()).signal; // made when somebody asks: most runs end without one
+    },
+  });
 }

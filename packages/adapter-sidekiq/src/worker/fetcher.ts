@@ -1,7 +1,8 @@
 /* Fetches for one set of queues: as many jobs as there are free slots with one script, which writes their holder too.
  *
- * One fetch is on its way at a time. When its answer does not come, its holder gets nothing more, by a note in Redis that
- * the fetch script reads, and whatever it was given is given back (holder.ts); so a job may wait, but is never lost.
+ * Two are on their way at a time, each for half of the slots, so that Redis works while handlers run. When an answer does
+ * not come, the holder gets nothing more, by a note in Redis that the fetch script reads, and whatever it was given is
+ * given back (holder.ts); so a job may wait, but is never lost.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Connection } from "../connection.ts";
@@ -14,6 +15,8 @@ import type { QueueWatch } from "./watch.ts";
 /** An idle set looks so often, ms: for parked jobs, and in case a wake-up is lost. */
 const LOOK_EVERY = 1_000;
 const MOST_AT_ONCE = 200;
+/** Fetches on their way: the second one need not wait for the answer of the first. */
+const AT_ONCE = 2;
 /** All who wait are woken. Who comes too late so often in a row has quick neighbours, and takes its time: up to so many ms. */
 const LATE_AT_MOST = 5;
 const CALM = 100;
@@ -57,7 +60,11 @@ export class Fetcher {
   #busy = 0;
   #isOpen = false;
   #isScheduled = false;
-  #fetching: Promise<void> | undefined;
+  readonly #rounds = new Set<Promise<void>>();
+  /** Slots that the fetches on the way are for. */
+  #asked = 0;
+  /** Nothing is there, or something failed: one round waits, for all slots. */
+  #isPausing = false;
   #waiting: AbortController | undefined;
   #late = 0;
   /** A fetch whose answer did not come, and that was not undone yet. */
@@ -76,36 +83,57 @@ export class Fetcher {
   async close(): Promise<void> {
     this.#isOpen = false;
     this.#waiting?.abort();
-    await this.#fetching;
+    await Promise.all(this.#rounds);
     if (this.#isLost) await this.#retract();
   }
 
   /* Behind the ends of the same turn: they free slots, and are sent first. */
   #go(): void {
-    if (this.#isScheduled || this.#fetching || !this.#isOpen) return;
+    if (this.#isScheduled || !this.#mayFetch) return;
     this.#isScheduled = true;
     setImmediate(() => {
       this.#isScheduled = false;
-      const free = this.#parts.concurrency - this.#busy;
-      if (free <= 0 || this.#fetching || !this.#isOpen) return;
-      this.#fetching = this.#round(Math.min(free, MOST_AT_ONCE)).finally(() => {
-        this.#fetching = undefined;
-        this.#go();
-      });
+      while (this.#mayFetch) this.#begin();
     });
+  }
+
+  get #mayFetch(): boolean {
+    return this.#isOpen && !this.#isPausing && this.#rounds.size < AT_ONCE && this.#free > 0;
+  }
+
+  get #free(): number {
+    return this.#parts.concurrency - this.#busy - this.#asked;
+  }
+
+  #begin(): void {
+    const wanted = Math.min(this.#free, Math.ceil(this.#parts.concurrency / AT_ONCE), MOST_AT_ONCE);
+    this.#asked += wanted;
+    const round = this.#round(wanted).finally(() => {
+      this.#rounds.delete(round);
+      this.#go();
+    });
+    this.#rounds.add(round);
   }
 
   async #round(wanted: number): Promise<void> {
     try {
-      const taken = await this.#take(wanted);
-      if (taken === undefined) return await this.#inGrave();
+      const taken = await this.#take(wanted).finally(() => (this.#asked -= wanted));
+      if (taken === undefined) return await this.#pause(() => this.#inGrave());
       const started = taken.jobs.map((job) => this.#start(job));
-      if (started.length === wanted) return;
-      if (started.length > 0 && !started.includes(true)) return await this.#rest(REST);
-      await this.#untilWoken(taken);
+      if (started.length === wanted) return this.#go();
+      if (started.length > 0 && !started.includes(true)) return await this.#pause(() => this.#rest(REST));
+      await this.#pause(() => this.#untilWoken(taken));
     } catch (error) {
-      await this.#failed(error);
+      this.#isLost = true;
+      this.#parts.tell(error);
+      await this.#pause(() => this.#undoLost());
     }
+  }
+
+  async #pause(wait: () => Promise<void>): Promise<void> {
+    if (this.#isPausing) return;
+    this.#isPausing = true;
+    await wait().finally(() => (this.#isPausing = false));
   }
 
   #start(job: Fetched): boolean {
@@ -183,9 +211,7 @@ export class Fetcher {
   }
 
   /* Whatever the answer would have brought is given back first. */
-  async #failed(error: unknown): Promise<void> {
-    this.#parts.tell(error);
-    this.#isLost = true;
+  async #undoLost(): Promise<void> {
     while (this.#isLost && this.#isOpen) {
       await this.#rest(RETRY);
       await this.#retract().catch(() => {});

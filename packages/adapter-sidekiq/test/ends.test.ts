@@ -1,0 +1,332 @@
+/* The end of a run: accepted once and by the run that holds the job, with all that Sidekiq writes about it in one step;
+ * told again until it was answered. On a real Redis, with a path to it that the test can break. */
+import { AssuranceError } from "@assured-jobs/core";
+import { gate, RecordingHost, until } from "@assured-jobs/core/testing";
+import { startProxy } from "@assured-jobs/dev-proxy";
+import type { ProxyHandle } from "@assured-jobs/dev-proxy";
+import { startRedis } from "@assured-jobs/dev-redis";
+import type { RedisHandle } from "@assured-jobs/dev-redis";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import type { SidekiqJob, SidekiqWorker, SidekiqWorkerOptions } from "../src/index.ts";
+import { Scene } from "./support/scene.ts";
+
+let server: RedisHandle;
+beforeAll(async () => {
+  server = await startRedis({ own: true });
+});
+afterAll(() => server.stop());
+
+interface Stage {
+  readonly scene: Scene;
+  readonly worker: SidekiqWorker;
+  readonly host: RecordingHost;
+  readonly adapter: ReturnType<Scene["adapter"]>;
+  /** What the worker told: `completed jid`, `failed jid retry`. */
+  readonly told: string[];
+}
+
+type Perform = (job: SidekiqJob) => unknown;
+
+/** A worker with an assurance that records, whose jobs do `perform`. */
+async function open(perform: Perform, options: Partial<SidekiqWorkerOptions> = {}): Promise<Stage> {
+  const scene = new Scene(server.url);
+  const worker = scene.worker({ handlers: { Job: perform }, poll: false, ...options });
+  const told: string[] = [];
+  worker.on("completed", ({ jid }) => told.push(`completed ${jid}`));
+  worker.on("failed", ({ jid }, _, outcome) => told.push(`failed ${jid} ${outcome}`));
+  const host = new RecordingHost();
+  const adapter = scene.adapter({ worker });
+  await adapter.attach(host);
+  await worker.start();
+  return { scene, worker, host, adapter, told };
+}
+
+async function behindProxy(perform: Perform): Promise<Stage & { proxy: ProxyHandle }> {
+  const proxy = await startProxy({ target: server.port });
+  onTestFinished(() => proxy.stop());
+  return { ...(await open(perform, { redis: proxy.url })), proxy };
+}
+
+const processed = async ({ redis, keys }: Scene): Promise<number> => Number((await redis.get(keys.processed)) ?? 0);
+
+const entries = (scene: Scene, key: string): Promise<string[]> => scene.redis.zrange(key, "0", "-1");
+
+/** Gives back what the worker holds, as a recoverer does that takes it for dead. */
+async function giveAway({ scene, adapter }: Stage): Promise<void> {
+  const elsewhere = scene.adapter();
+  const dead = { incarnation: {} as never, ids: adapter.holders(scene.key), claims: [] };
+  for (const orphan of await elsewhere.heldBy(scene.key, [dead]))
+    expect(await elsewhere.requeue(orphan, { delay: 0 })).toBe("requeued");
+}
+
+const fails = (): never => {
+  throw new TypeError("on purpose");
+};
+
+describe("what an end leaves", () => {
+  test("done: nothing but a count", async () => {
+    const { scene, told, worker } = await open(() => "dropped");
+    const jid = await scene.push();
+    await until("it has ended", () => told.length > 0);
+    const { redis, keys, prefix } = scene;
+    expect(told).toEqual([`completed ${jid}`]);
+    const left = (await redis.keys(`${prefix}*`)).map((key) => key.slice(prefix.length));
+    const day = new Date().toISOString().slice(0, 10);
+    expect(left.filter((key) => key !== worker.identity).toSorted()).toEqual(
+      ["assured:run", "processes", "queues", "stat:processed", `stat:processed:${day}`].toSorted(),
+    );
+    expect(await redis.ttl(`${keys.processed}:${day}`)).toBeGreaterThan(4 * 365 * 24 * 3_600);
+  });
+
+  test("a failure: the retry, with nothing else of the payload changed", async () => {
+    const { scene, told } = await open(fails);
+    const odd =
+      '{"retry":true,"queue":"default","class":"Job","args":[1.0,12345678901234567890,{"b":1,"10":2}],"jid":"odd","x":1e20 }';
+    await scene.redis.lpush(scene.keys.queue(scene.queue).waiting, odd);
+    await until("it has failed", () => told.length > 0);
+    expect(told).toEqual(["failed odd retry"]);
+    const [text = ""] = await entries(scene, scene.keys.retry);
+    expect(text.replace(/,"error_message".*(?= \}$)/, "")).toBe(odd);
+    expect(JSON.parse(text)).toMatchObject({ error_class: "TypeError", error_message: "on purpose", retry_count: 0 });
+    expect(text).toMatch(/"failed_at":\d+\.\d+/);
+    const score = Number(await scene.redis.zscore(scene.keys.retry, text));
+    expect(score - Date.now() / 1_000).toBeGreaterThan(13);
+    expect(score - Date.now() / 1_000).toBeLessThan(26);
+    expect(await scene.running()).toEqual({});
+    expect([await processed(scene), await scene.redis.get(scene.keys.failed)]).toEqual([1, "1"]);
+  });
+
+  test.each([
+    ["retry false", { retry: false }, "drop", 0],
+    ["retry 0", { retry: 0 }, "dead", 1],
+    ["the last retry", { retry: 2, retry_count: 1 }, "dead", 1],
+    ["the last retry of one that must not be kept", { retry: 0, dead: false }, "drop", 0],
+  ])("%s: %j", async (_, fields, outcome, dead) => {
+    const { scene, told } = await open(fails);
+    const jid = await scene.push(fields);
+    await until("it has failed", () => told.length > 0);
+    expect(told).toEqual([`failed ${jid} ${outcome}`]);
+    expect([(await entries(scene, scene.keys.retry)).length, (await entries(scene, scene.keys.dead)).length]).toEqual([
+      0,
+      dead,
+    ]);
+    expect(await scene.running()).toEqual({});
+  });
+
+  test("the dead set keeps as many, and as long, as it is told to", async () => {
+    const { scene, told } = await open(fails, { deadSet: { max: 4, timeout: 60 } });
+    const { redis, keys } = scene;
+    await redis.zadd(keys.dead, Date.now() / 1_000 - 61, "too old");
+    for (let n = 0; n < 6; n++) await scene.push({ retry: 0 });
+    await until("all have failed", () => told.length === 6);
+    expect(await entries(scene, keys.dead)).toHaveLength(3); // as in Sidekiq, one less than max
+    expect(await entries(scene, keys.dead)).not.toContain("too old");
+  });
+});
+
+describe("many at once", () => {
+  test("a thousand ends of one turn are all accepted, each once", async () => {
+    const { opened, open: release } = gate();
+    const { scene, host, told } = await open(() => opened, { concurrency: 1_000 });
+    for (let n = 0; n < 1_000; n++) await scene.push();
+    await until("all run", () => host.runs.length === 1_000);
+    release();
+    await until("all have ended", () => told.length === 1_000);
+    expect([await processed(scene), await scene.running(), host.lostRuns]).toEqual([1_000, {}, []]);
+  });
+
+  test("one that Redis cannot write keeps no other, and comes when it can", async () => {
+    const { opened, open: release } = gate();
+    const { scene, host, told } = await open(async ({ args }) => {
+      await opened;
+      if (args[0] === "fails") fails();
+    });
+    const bad = await scene.push({ args: ["fails"] });
+    const good = await scene.push();
+    await until("both run", () => host.runs.length === 2);
+    await scene.redis.set(scene.keys.retry, "no sorted set");
+    release();
+    await until("the good one has ended", () => told.includes(`completed ${good}`));
+    expect(Object.values(await scene.running()).join()).toContain(bad);
+    await scene.redis.del(scene.keys.retry);
+    await until("the other one has ended", () => told.includes(`failed ${bad} retry`));
+    expect(await entries(scene, scene.keys.retry)).toHaveLength(1);
+    expect([told.length, await scene.running(), host.lostRuns]).toEqual([2, {}, []]);
+  });
+});
+
+describe("lost answers", () => {
+  for (const [what, perform, fact] of [
+    ["an end", () => {}, "completed"],
+    ["a retry", fails, "failed"],
+  ] as const)
+    test(`${what} whose answer was lost is told again, and counts once`, async () => {
+      const { opened, open: release } = gate();
+      const stage = await behindProxy(async () => (await opened, perform()));
+      const { scene, proxy, host, told } = stage;
+      const jid = await scene.push();
+      await until("it runs", () => host.runs[0]);
+      proxy.lose("replies");
+      release();
+      await until("the end has arrived", async () => (await processed(scene)) === 1);
+      expect(told).toEqual([]);
+      await proxy.mend();
+      await until("and is known", () => told.length === 1);
+      expect(told[0]).toContain(`${fact} ${jid}`);
+      expect([await processed(scene), host.lostRuns, await scene.running()]).toEqual([1, [], {}]);
+      expect(await entries(scene, scene.keys.retry)).toHaveLength(fact === "failed" ? 1 : 0);
+    });
+
+  test("an end that never arrived is told again", async () => {
+    const { opened, open: release } = gate();
+    const { scene, proxy, host, told } = await behindProxy(() => opened);
+    await scene.push();
+    await until("it runs", () => host.runs[0]);
+    await proxy.cut();
+    release();
+    await sleep(700); // some tries in vain
+    expect([told, await processed(scene), host.runs[0]?.ended]).toEqual([[], 0, false]);
+    await proxy.mend();
+    await until("it has arrived", () => host.runs[0]?.ended);
+    expect([told.length, await processed(scene)]).toEqual([1, 1]);
+  });
+});
+
+describe("a run that was given away", () => {
+  test("cannot end: refused, told to core, and the next run ends", async () => {
+    const { opened, open: release } = gate();
+    const stage = await open(() => opened);
+    const { scene, host, told } = stage;
+    const jid = await scene.push();
+    const { run } = await until("it runs", () => host.runs[0]);
+    await giveAway(stage);
+    release();
+    await until("it was refused", () => host.lostRuns[0]);
+    expect(host.lostRuns[0]?.run).toEqual(run);
+    expect([told, await processed(scene)]).toEqual([[], 0]);
+    await until("it ran again, under another name", () => told.length === 1, 15_000);
+    expect([told, await processed(scene)]).toEqual([[`completed ${jid}`], 1]);
+    expect(host.runs[1]!.run.run).toBeGreaterThan(run.run);
+  });
+
+  test("cannot write a retry or a death", async () => {
+    for (const retry of [true, 0]) {
+      const { opened, open: release } = gate();
+      const stage = await open(async () => (await opened, fails()));
+      const { scene, host, told, adapter } = stage;
+      await scene.push({ retry });
+      await until("it runs", () => host.runs[0]);
+      await adapter.pause();
+      await giveAway(stage);
+      release();
+      await until("it was refused", () => host.lostRuns[0]);
+      expect([told, await entries(scene, scene.keys.retry), await entries(scene, scene.keys.dead)]).toEqual([
+        [],
+        [],
+        [],
+      ]);
+      expect(await scene.waiting()).toHaveLength(1);
+    }
+  });
+
+  test("cannot end while the job runs again elsewhere, though the payload is the same", async () => {
+    const { opened, open: release } = gate();
+    const stage = await open(() => opened);
+    const { scene, host, told, adapter } = stage;
+    await scene.push();
+    await until("it runs", () => host.runs[0]);
+    await adapter.pause();
+    await giveAway(stage);
+    const { opened: later, open: releaseOther } = gate();
+    const other = scene.worker({ handlers: { Job: () => later } });
+    await other.start();
+    const holds = async (): Promise<boolean> =>
+      Object.keys(await scene.running())[0]?.startsWith(other.identity) ?? false;
+    await until("the other one runs it", holds);
+    release();
+    await until("it was refused", () => host.lostRuns[0]);
+    expect([await holds(), told]).toEqual([true, []]);
+    releaseOther();
+    await until("that one has ended", async () => (await processed(scene)) === 1);
+  });
+
+  test("an end that is told again after that is refused, too", async () => {
+    const { opened, open: release } = gate();
+    const stage = await behindProxy(() => opened);
+    const { scene, host, told, proxy } = stage;
+    await scene.push();
+    await until("it runs", () => host.runs[0]);
+    await proxy.cut();
+    release();
+    await giveAway(stage);
+    await proxy.mend();
+    await until("it was refused", () => host.lostRuns[0]);
+    expect(told).toEqual([]);
+    await until("it ran again", () => told.length === 1, 15_000);
+    expect(await processed(scene)).toBe(1);
+  });
+
+  test("a handler that fails because its run was given up has not failed: nothing is written, and it is off Sidekiq's books", async () => {
+    const stage = await open(({ signal }) => sleep(60_000, undefined, { signal }));
+    const { scene, host, told, adapter, worker } = stage;
+    await scene.push();
+    const held = await until("it runs", () => host.runs[0]);
+    const work = scene.keys.work(worker.identity);
+    expect(await scene.redis.hkeys(work)).toEqual([String(held.run.run)]);
+    await adapter.pause();
+    held.abort.abort(new AssuranceError("ERR_FENCED", "on purpose"));
+    await until("it has returned", () => held.ended);
+    expect(await scene.redis.hkeys(work)).toEqual([]);
+    expect(Object.keys(await scene.running())).toEqual([held.run.proof]);
+    expect([told, await scene.waiting(), await entries(scene, scene.keys.retry)]).toEqual([[], [], []]);
+  });
+
+  test("and on a handover it is the next one again, as it came", async () => {
+    const stage = await open(({ signal }) => sleep(60_000, undefined, { signal }), { concurrency: 1 });
+    const { scene, host, told, adapter } = stage;
+    const text = scene.text();
+    await scene.redis.lpush(scene.keys.queue(scene.queue).waiting, text);
+    const held = await until("it runs", () => host.runs[0]);
+    await scene.push();
+    await adapter.pause();
+    held.abort.abort(new AssuranceError("ERR_HANDOVER", "on purpose"));
+    await until("it has returned", () => held.ended);
+    expect([await scene.running(), told, (await scene.waiting()).at(-1)]).toEqual([{}, [], text]);
+  });
+});
+
+describe("stop()", () => {
+  test("waits for runs; what is left of them goes back, the oldest first to run, and nothing of the process is left", async () => {
+    const scene = new Scene(server.url);
+    const { opened, open: release } = gate();
+    const worker = scene.worker({ handlers: { Job: () => opened }, concurrency: 3 });
+    const errors: unknown[] = [];
+    worker.on("error", (error) => errors.push(error));
+    await worker.start();
+    const texts = Array.from({ length: 4 }, () => scene.text());
+    for (const text of texts) await scene.redis.lpush(scene.keys.queue(scene.queue).waiting, text);
+    await until("three run", () => worker.busy === 3);
+    await worker.stop({ timeout: 100 });
+    expect([await scene.running(), (await scene.waiting()).toReversed()]).toEqual([{}, texts]);
+    const { redis, keys } = scene;
+    expect(await redis.smembers(keys.processes)).toEqual([]);
+    expect(await redis.exists(keys.work(worker.identity), keys.process(worker.identity))).toBe(0);
+    release();
+    await until("the handlers have returned", () => worker.busy === 0);
+    expect((await scene.waiting()).toReversed()).toEqual(texts);
+  });
+
+  test("of a worker that does nothing tells no errors", async () => {
+    const scene = new Scene(server.url);
+    const errors: unknown[] = [];
+    for (let n = 0; n < 3; n++) {
+      const worker = scene.worker().on("error", (error) => errors.push(error));
+      await worker.start();
+      await sleep(200 * n); // in different moments of its wait
+      await worker.stop();
+    }
+    await sleep(100); // what was on its way comes later
+    expect(errors).toEqual([]);
+  });
+});
