@@ -1,7 +1,7 @@
 /* The only place where a key is spelled. Sidekiq's own stand in its source (client.rb, fetch.rb, launcher.rb, web); ours
  * begin with `assured:`. None has a hash tag: Sidekiq itself cannot run on a Redis Cluster. */
 
-export interface QueueKeys {
+interface QueueKeys {
   /** LIST: payloads; the right end is the next one. */
   readonly waiting: string;
   /** HASH: proof of a run -> payload. A job is here from its fetch until its end. */

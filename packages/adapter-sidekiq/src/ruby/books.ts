@@ -30,7 +30,7 @@ export async function rubyProcesses(redis: Connection, keys: Keys): Promise<read
 }
 
 /** What a process worked on when it last beat, under both names that Sidekiq has had for it. */
-export async function workOf(redis: Connection, keys: Keys, identity: string): Promise<readonly WorkEntry[]> {
+async function workOf(redis: Connection, keys: Keys, identity: string): Promise<readonly WorkEntry[]> {
   const lists = [keys.work(identity), keys.workers(identity)];
   const [newer = [], older = []] = (await Promise.all(lists.map((key) => redis.call("HGETALL", key)))) as string[][];
   return entriesOf([...newer, ...older]);

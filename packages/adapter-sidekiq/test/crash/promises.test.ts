@@ -172,7 +172,7 @@ describe("P4: a zombie cannot end a run that was given away", () => {
       path.lose("replies");
       const id = await fleet.add({ ms: 10 });
       await zombie.heard("worker-error"); // the fetch was given up
-      await fleet.store.roster.declare({ incarnation: zombie.incarnation as never, cause: "left" });
+      await fleet.store.roster.declare({ incarnation: zombie.incarnation, cause: "left" });
       await zombie.heard("instance.fenced");
       await path.mend();
       await zombie.heard("instance.reborn");

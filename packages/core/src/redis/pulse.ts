@@ -70,6 +70,7 @@ class RedisPulse implements Pulse {
   }
 
   async update(registration: Registration): Promise<void> {
+    if (this.#fenced || this.#stopped) return; // the heart has stopped: nobody would ever answer
     const version = ++this.#version;
     this.#registration = registration;
     await new Promise<void>((resolve) => {
