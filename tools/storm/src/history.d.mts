@@ -107,6 +107,8 @@ export interface Leftovers {
   readonly unfinished: Readonly<Record<string, number>>;
   /** How many jobs the queue keeps as ended. */
   readonly kept: number;
+  /** It keeps no job that completed, whatever the job asks for. */
+  readonly forgetsCompleted?: boolean;
   /** Marks of ownership that nobody needs now: locks, owners. */
   readonly locks: readonly string[];
   /** Of the store; none when the storm was without assurance. */

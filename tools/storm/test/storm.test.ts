@@ -56,6 +56,29 @@ for (const [queue, pauses] of Object.entries({ bullmq: 40, bee: 100, "bee-stall-
     },
   );
 
+/* The large one is `npm run storm -- --queue sidekiq`. */
+test(
+  "sidekiq: 20 kills and 8 pauses lose nothing, double nothing and requeue nothing twice",
+  { timeout: LONG },
+  async () => {
+    const { code, verdict, told } = await storm(
+      "--queue",
+      "sidekiq",
+      "--kills",
+      "20",
+      "--pauses",
+      "8",
+      "--jobs",
+      "2000",
+    );
+    expect(verdict, told).toMatchObject({ lost: 0, doubled: 0, requeuedTwice: 0, others: {} });
+    expect(code, told).toBe(0);
+    expect(verdict.kills).toBeGreaterThanOrEqual(20);
+    expect(verdict.jobs).toBeGreaterThanOrEqual(2_000);
+    expect(verdict.killsInMidJob, "kills that met work").toBeGreaterThan(verdict.kills / 2);
+  },
+);
+
 const SMALL = ["--kills", "12", "--pauses", "0", "--jobs", "600"];
 
 test("a storm over an adapter that finds no orphans is not passed", { timeout: LONG }, async () => {
@@ -64,7 +87,7 @@ test("a storm over an adapter that finds no orphans is not passed", { timeout: L
   expect(verdict.others["unexplained"] ?? 0).toBeGreaterThan(0);
 });
 
-for (const name of ["generous", "bee-generous"])
+for (const name of ["generous", "bee-generous", "sidekiq-generous"])
   test(
     `a storm over an adapter that gives back without comparing (${name}) is not passed`,
     { timeout: LONG },

@@ -22,7 +22,7 @@ export interface StormQueue {
    * It must come from the queue's store, never from a worker, so that the end that is reported is the one accepted.
    */
   facts(): Promise<readonly Fact[]>;
-  leftovers(): Promise<Pick<Leftovers, "unfinished" | "kept" | "locks">>;
+  leftovers(): Promise<Pick<Leftovers, "unfinished" | "kept" | "forgetsCompleted" | "locks">>;
   close(): Promise<void>;
 }
 
@@ -35,10 +35,12 @@ export interface StormRun {
 }
 
 export interface StormWorkerOptions extends Place {
+  /** The storm's name of this process, for a queue that records by which process an end was. */
+  readonly process: string;
   readonly concurrency: number;
   /**
-   * The queue must record what it resolves to, or the message of what it rejects with, as the end of the job, so that
-   * `facts()` can say by whom the accepted end was.
+   * The queue must record what it resolves to, or the message of what it rejects with, as the end of the job, or else
+   * whose run it was, so that `facts()` can say by whom the accepted end was.
    */
   readonly handle: (run: StormRun) => Promise<RunName>;
   /** The worker believes that the queue accepted the run's end, or its retry. */

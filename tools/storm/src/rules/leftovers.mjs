@@ -9,7 +9,7 @@ import { isEnd } from "../case-file.mjs";
  * @returns {Generator<Violation>}
  */
 export function* leftover({ leftovers, plans, facts }) {
-  const { unfinished, kept, locks, store = {}, findings = [] } = leftovers;
+  const { unfinished, kept, forgetsCompleted = false, locks, store = {}, findings = [] } = leftovers;
   for (const [state, count] of Object.entries(unfinished)) {
     if (count > 0) yield { kind: "leftover", detail: `${count} jobs are ${state}` };
   }
@@ -19,11 +19,16 @@ export function* leftover({ leftovers, plans, facts }) {
   }
   for (const finding of findings) yield { kind: "leftover", detail: `the audit found ${finding}` };
   const expected = new Set(
-    facts.filter((fact) => isEnd(fact) && isKept(plans.get(fact.job), fact)).map(({ job }) => job),
+    facts.filter((fact) => isEnd(fact) && isKept(plans.get(fact.job), fact, forgetsCompleted)).map(({ job }) => job),
   ).size;
   if (kept !== expected)
     yield { kind: "untold", detail: `the queue keeps ${kept} ended jobs, its record tells of ${expected}` };
 }
 
-/** @param {import("../history.d.mts").Plan | undefined} plan @param {import("../history.d.mts").Fact} fact */
-const isKept = (plan, { what }) => what === "failed" || plan?.options.removeWhenCompleted !== true;
+/**
+ * @param {import("../history.d.mts").Plan | undefined} plan
+ * @param {import("../history.d.mts").Fact} fact
+ * @param {boolean} forgetsCompleted
+ */
+const isKept = (plan, { what }, forgetsCompleted) =>
+  what === "failed" || (!forgetsCompleted && plan?.options.removeWhenCompleted !== true);
