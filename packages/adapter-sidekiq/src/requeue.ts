@@ -59,9 +59,9 @@ export async function requeue(place: Place, move: Move): Promise<RequeueOutcome>
   return outcome!;
 }
 
-/** What this process fetched and will not run: in front, as it came. */
-export async function giveBack(place: Place, queue: string, proof: string): Promise<void> {
-  await requeue(place, { queue, proof, text: "", delay: 0, to: "front" });
+/** What this process fetched and will not run or end: in front, with `text`, or as it came. */
+export async function giveBack(place: Place, queue: string, proof: string, text = ""): Promise<void> {
+  await requeue(place, { queue, proof, text, delay: 0, to: "front" });
 }
 
 export async function bury(

@@ -10,7 +10,7 @@ import type { AdapterHost, RunControl } from "@assured-jobs/core";
 import { Connection } from "../connection.ts";
 import { keysWith } from "../keys.ts";
 import type { Keys } from "../keys.ts";
-import { giveBack } from "../requeue.ts";
+import { giveBack, refreshed } from "../requeue.ts";
 import { versionsBeside } from "../sidekiq-version.ts";
 import { Ends } from "./ends.ts";
 import { Executor } from "./executor.ts";
@@ -213,7 +213,10 @@ export class Engine {
   async #giveBackLive(): Promise<void> {
     const { redis, keys } = this;
     const newestFirst = [...this.live.all].toSorted((one, other) => other.run.run - one.run.run);
-    const back = newestFirst.map(({ run, fetched }) => giveBack({ redis, keys }, fetched.queue, run.proof));
+    const { unit } = this.#parts.options;
+    const back = newestFirst.map(({ run, fetched: { queue, text } }) =>
+      giveBack({ redis, keys }, queue, run.proof, refreshed(text, queue, unit)),
+    );
     for (const { status, ...rest } of await Promise.allSettled(back))
       if (status === "rejected") this.#parts.telling.error(Reflect.get(rest, "reason"));
   }

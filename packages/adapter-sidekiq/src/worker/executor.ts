@@ -11,7 +11,7 @@ import type { Connection } from "../connection.ts";
 import { queueKey } from "../keys.ts";
 import type { Keys } from "../keys.ts";
 import { parseProof, proofOf } from "../proof.ts";
-import { giveBack } from "../requeue.ts";
+import { giveBack, refreshed } from "../requeue.ts";
 import { Payload } from "../wire/payload.ts";
 import type { TimestampUnit } from "../wire/timestamps.ts";
 import type { End, EndKind, Ends } from "./ends.ts";
@@ -191,9 +191,10 @@ export class Executor {
 
   /* Refused or failed: then somebody else has it, or will find it with its holder. */
   async #giveBack({ fetched, run }: Job): Promise<void> {
-    const { redis, keys, host } = this.#parts;
+    const { redis, keys, host, format } = this.#parts;
     try {
-      await giveBack({ redis, keys }, fetched.queue, run.proof);
+      const text = refreshed(fetched.text, fetched.queue, format().unit);
+      await giveBack({ redis, keys }, fetched.queue, run.proof, text);
     } catch (error) {
       host().warn(
         `Job ${run.id} of ${run.queue} could not be given back (${reasonOf(error)}): the other processes will find it.`,

@@ -13,6 +13,8 @@ const waysOf = (set: SetName): [string, boolean][] =>
       ]
     : [["by itself", false]];
 
+const enqueuedAt = (text: string): number => (JSON.parse(text) as { enqueued_at: number }).enqueued_at;
+
 await eachRuby(
   (scene, set) => {
     describe.each(waysOf(set))("%s", (_, assured) => {
@@ -29,6 +31,7 @@ await eachRuby(
         expect(member.child.exitCode).toBe(0);
         const [first, ...rest] = await scene().waiting();
         expect(first!.replace(/"enqueued_at":[\d.]+/, "")).toBe(text!.replace(/"enqueued_at":[\d.]+/, ""));
+        expect(enqueuedAt(first!)).toBeGreaterThan(enqueuedAt(text!)); // its latency is that of its second wait
         expect(rest).toHaveLength(2);
         expect(await ruby.call("process_set")).toEqual([]);
 
