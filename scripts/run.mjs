@@ -19,7 +19,7 @@ const commands = {
   lint: { build: true, run: lint },
   pnpm: { run: (args) => loudly("pnpm", args), unlocked: true },
   storm: { redis: true, build: true, run: (args) => start("tools/storm", args) },
-  test: { redis: true, build: true, run: (args) => tool("vitest", "run", ...args) },
+  test: { redis: true, build: true, peers: true, run: (args) => tool("vitest", "run", ...args) },
 };
 
 async function main([name, ...args]) {
@@ -32,6 +32,7 @@ async function main([name, ...args]) {
   if (!command.unlocked) await phase("install", ensureDependencies);
   if (command.redis && !process.env.REDIS_URL) await phase("redis", ensureRedis);
   if (command.build) await phase("build", () => turbo("build"));
+  if (command.peers) await phase("peers", ensurePeers);
   await command.run?.(args);
 }
 
@@ -41,6 +42,23 @@ function ensureRedis() {
     throw new Failed(error.message);
   });
 }
+
+/* Real Sidekiq and a real browser, before the tests begin: they take longer than a test may. Where one cannot be had its
+ * tests are skipped by name, or fail where CI is set. */
+async function ensurePeers() {
+  const [{ rubyAvailable }, { ensureChromium }] = await Promise.all([
+    import("../tools/dev-ruby/src/index.mjs"),
+    import("../tools/dev-browser/src/index.mjs"),
+  ]);
+  for (const set of ["sidekiq6", "sidekiq7", "sidekiq8"]) tellMissing(set, await rubyAvailable(set));
+  tellMissing("chromium", await ensureChromium().then(() => undefined, reasonOf));
+}
+
+function tellMissing(name, reason) {
+  if (reason !== undefined) process.stderr.write(`${name} is missing: ${reason}\n`);
+}
+
+const reasonOf = (error) => error.message;
 
 function lint() {
   return allPhases({

@@ -3,7 +3,7 @@ import { createServer } from "node:http";
 import type { IncomingMessage, Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
-import { openBrowser } from "@assured-jobs/dev-browser";
+import { ensureChromium, openBrowser } from "@assured-jobs/dev-browser";
 import { until } from "@assured-jobs/core/testing";
 import { expect, onTestFinished, test } from "vitest";
 import { eachRuby } from "./support.ts";
@@ -41,29 +41,38 @@ function pageHeaders(headers: Readonly<Record<string, string>>): Record<string, 
   return kept;
 }
 
-await eachRuby(
-  (scene) => {
-    test("in Chromium the Busy page shows our process and job, and its Quiet button reaches it", async () => {
-      const worker = await scene().work({ tag: "shop", handlers: { NodeJob: () => new Promise(() => {}) } });
-      const jid = await scene().ruby.call("push", { class: "NodeJob", args: ["seen by a person"], queue: "default" });
-      await until("it runs", () => worker.busy === 1);
-      const address = await serve(scene());
-      const browser = await openBrowser();
-      onTestFinished(() => browser.close());
-      const page = await browser.newPage();
-      await page.goto(`${address}/busy`);
-      const shown = await page.locator("body").innerText();
-      for (const part of ["shop", `:${process.pid}`, String(jid), "NodeJob", "seen by a person"])
-        expect(shown).toContain(part);
-      page.on("dialog", (dialog) => void dialog.accept()); // it asks whether one is sure
-      await page.locator("[name=quiet]").first().click();
-      await until("it is quiet", async () => {
-        const [process] = await scene().ruby.call("process_set");
-        return process?.quiet === "true";
-      });
-      await page.goto(`${address}/busy`);
-      expect(await page.locator("body").innerText()).toMatch(/quiet/i);
-    }, 60_000);
-  },
-  { sets: ["sidekiq7"] },
+const missing = await ensureChromium().then(
+  () => undefined,
+  ({ message }: Error) => message,
 );
+if (missing !== undefined && !process.env["CI"]) test.skip(`Chromium is not available: ${missing}`, () => {});
+else await besideRuby();
+
+function besideRuby(): Promise<void> {
+  return eachRuby(
+    (scene) => {
+      test("in Chromium the Busy page shows our process and job, and its Quiet button reaches it", async () => {
+        const worker = await scene().work({ tag: "shop", handlers: { NodeJob: () => new Promise(() => {}) } });
+        const jid = await scene().ruby.call("push", { class: "NodeJob", args: ["seen by a person"], queue: "default" });
+        await until("it runs", () => worker.busy === 1);
+        const address = await serve(scene());
+        const browser = await openBrowser();
+        onTestFinished(() => browser.close());
+        const page = await browser.newPage();
+        await page.goto(`${address}/busy`);
+        const shown = await page.locator("body").innerText();
+        for (const part of ["shop", `:${process.pid}`, String(jid), "NodeJob", "seen by a person"])
+          expect(shown).toContain(part);
+        page.on("dialog", (dialog) => void dialog.accept()); // it asks whether one is sure
+        await page.locator("[name=quiet]").first().click();
+        await until("it is quiet", async () => {
+          const [process] = await scene().ruby.call("process_set");
+          return process?.quiet === "true";
+        });
+        await page.goto(`${address}/busy`);
+        expect(await page.locator("body").innerText()).toMatch(/quiet/i);
+      }, 60_000);
+    },
+    { sets: ["sidekiq7"] },
+  );
+}
