@@ -279,6 +279,7 @@ describe("a path that breaks", () => {
     await until("another one was taken, and nobody was told", isTaken, 3_000).catch(() => {}); // or an older answer was lost
     await proxy.mend();
     await until("the other one ran under another name", () => started.length === 3);
+    await until("and has ended", async () => Object.keys(await scene.running()).length === 1);
     expect(engineOf(worker)!.holders).toHaveLength(2);
     expect(engineOf(worker)!.holders).toEqual(expect.arrayContaining([...former]));
     expect(Object.keys(await scene.running())).toEqual([proof]);
