@@ -182,10 +182,10 @@ describe("P6: a blocked event loop is not a death", () => {
     async () => {
       const fleet = await openFleet();
       const worker = { lockDuration: 1_000, stalledInterval: 1_000 };
-      const blocked = await fleet.spawn({ worker });
-      const id = await fleet.add({ task: "block", ms: 4_000 });
-      await fleet.started(id, 1);
       await fleet.spawn({ worker });
+      await fleet.spawn({ worker }); // there before the lock lapses, however slowly a process starts here
+      const id = await fleet.add({ task: "block", ms: 4_000 });
+      const { process: blocked } = await fleet.started(id, 1);
       await until("it is told as blocked, and not as dead", async () => {
         const { items } = await fleet.store.roster.instances({ limit: 10 });
         return items.some(({ registration, state }) => registration.name === blocked.name && state === "blocked");
