@@ -88,7 +88,7 @@ describe.each(sets)("%s", (set) => {
     expect(await ruby.call("queue_jobs", "default")).toEqual([]);
 
     const second = await ruby.call("perform_async", "SleepJob", 60, "kept");
-    const stopped = await hire({ timeout: 1 });
+    const stopped = await hire({ timeout: 1, concurrency: 1 }); // no idle thread, whose BRPOP may take what is given back and lose it
     await heard(ruby, "starts", second);
     await stopped.stop();
     expect((await ruby.call("queue_jobs", "default")).map(({ jid }) => jid)).toEqual([second]);
