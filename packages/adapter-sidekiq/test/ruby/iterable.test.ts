@@ -11,7 +11,7 @@ const inOrder = Array.from({ length: LAST }, (_, nth) => nth + 1);
 /* TSTP as Sidekiq's Web sends it: the job is interrupted between two steps, and pushed again. */
 async function interrupted(scene: Scene): Promise<string> {
   const jid = (await scene.ruby.call("perform_async", "CountJob", LAST, 0.1))!;
-  const worker = await scene.hire();
+  const worker = await scene.hire({ concurrency: 1 });
   await scene.heard("iterations", jid);
   await scene.redis.lpush(`${worker.identity}-signals`, "TSTP");
   await until("it is interrupted", async () => (await scene.waiting()).length === 1);

@@ -152,7 +152,7 @@ await eachRuby(
     test("a Ruby worker without any gem that leaves by itself is no death, and its job comes back once", async () => {
       const { redis, ruby } = scene();
       const seen = await watch(scene(), { bare: true });
-      const worker = await scene().hire({ timeout: 1 });
+      const worker = await scene().hire({ timeout: 1, concurrency: 1 });
       await isListed(seen, `ruby:${worker.identity.split(":").slice(0, 2).join(":")}`);
       await ruby.call("perform_async", "SleepJob", 300, "leaves");
       await until("what it works on is copied", () => redis.exists(`assured:ruby:${worker.identity}`));

@@ -93,7 +93,10 @@ export class Scene {
     return Number(this.set.at(-1));
   }
 
-  /** A Ruby worker, as impatient as tests are. */
+  /**
+   * A Ruby worker, as impatient as tests are. One that a test stops or quiets has a concurrency of 1: an idle thread's
+   * BRPOP may take what the leaving process gives back, and be terminated with it.
+   */
   async hire(options: Omit<SidekiqOptions, "redisUrl"> = {}): Promise<RubyWorker> {
     const impatient = { redisUrl: this.url, beat: 0.2, poll: 0.2 };
     const worker = await startSidekiq(this.set, { ...impatient, ...this.#options, ...options });
