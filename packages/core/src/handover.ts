@@ -37,9 +37,9 @@ export interface HandoverParts {
   readonly before: number;
 }
 
+/** Expects that nobody fetches any more: see quieten(). */
 export async function handOver(parts: HandoverParts, incarnation: Incarnation, timeout: number): Promise<StopReport> {
-  const { adapters, runs, before } = parts;
-  await quieten(adapters);
+  const { runs, before } = parts;
   await runs.idle(timeout);
   const told = runs.all.toReversed(); // as giveUpAll() tells them
   runs.giveUpAll(
@@ -53,9 +53,13 @@ export async function handOver(parts: HandoverParts, incarnation: Incarnation, t
   return { finished: Math.max(0, before - handedOver - left), handedOver, left };
 }
 
-/** Lets nobody fetch. False when a fetch of this process may still bring a job that nobody here will see. */
-export async function quieten(adapters: readonly QueueAdapter[]): Promise<boolean> {
-  const paused = await Promise.allSettled(adapters.map((adapter) => within(MOVE_PATIENCE, adapter.pause())));
+/**
+ * Lets nobody fetch. False when a fetch of this process may still bring a job that nobody here will see. `again`: a queue
+ * that did not answer the first time is asked, but hardly waited for.
+ */
+export async function quieten(adapters: readonly QueueAdapter[], again = false): Promise<boolean> {
+  const patience = again ? LAST_WORDS : MOVE_PATIENCE;
+  const paused = await Promise.allSettled(adapters.map((adapter) => within(patience, adapter.pause())));
   return paused.every(({ status }) => status === "fulfilled");
 }
 

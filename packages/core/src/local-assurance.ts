@@ -268,8 +268,9 @@ export class LocalAssurance implements Assurance {
     ]);
     const { ledger } = this.#store;
     const parts = { adapters: this.#adapters, runs: this.#runs, events: this.#events, ledger, before };
+    const wasQuiet = await quieten(this.#adapters);
     const report = await handOver(parts, this.#membership.incarnation, timeout);
-    const isQuiet = await quieten(this.#adapters);
+    const isQuiet = await quieten(this.#adapters, !wasQuiet); // a run that ended may have brought another one
     await this.#quietly("retiring", () => this.#membership.end(isQuiet && report.left === 0));
     return report;
   }
