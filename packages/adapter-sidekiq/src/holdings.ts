@@ -11,7 +11,8 @@ import { BareSource } from "./ruby/bare.ts";
 import { GemSource } from "./ruby/gem.ts";
 import { buryFrom, requeueFrom } from "./ruby/source.ts";
 import type { RubyOptions, RubySource } from "./ruby/source.ts";
-import { Payload } from "./wire/payload.ts";
+import { readText } from "./wire/payload.ts";
+import type { Read } from "./wire/payload.ts";
 import type { TimestampUnit } from "./wire/timestamps.ts";
 
 const GEM_NAMESPACE = "sidekiq_assured_jobs";
@@ -49,12 +50,12 @@ export class Holdings {
 
   async requeue(queue: string, orphan: Orphan, delay: number): Promise<RequeueOutcome> {
     const { recoverTo, unit } = this.#parts;
-    const text = await this.#textOf(queue, orphan);
-    if (text === undefined) return "vanished";
+    const read = await this.#read(queue, orphan);
+    if (read === "another job") return "vanished";
     const to = delay > 0 && typeof recoverTo === "object" ? "front" : recoverTo; // a suspect is looked for where it was
     const target = typeof to === "object" ? to.queue : queue;
-    const fresh = text === "" ? "" : refreshed(text, target, unit);
-    const move: Move = { queue, proof: orphan.proof, text: fresh, delay, to };
+    const text = read ? refreshed(read, target, unit) : "";
+    const move: Move = { queue, proof: orphan.proof, text, delay, to };
     const source = this.#sourceOf(orphan.proof);
     const outcome = source ? await requeueFrom(source, this.#parts.keys, move) : await this.#moves.send(move);
     this.#orphans.forget(orphan.proof);
@@ -62,10 +63,10 @@ export class Holdings {
   }
 
   async bury(queue: string, orphan: Orphan, reason: string): Promise<Burial> {
-    const text = await this.#textOf(queue, orphan);
-    if (text === undefined) return "vanished";
-    const buried = text === "" ? "" : condemned(text, reason, this.#parts.unit);
-    const move = { queue, proof: orphan.proof, text: buried };
+    const read = await this.#read(queue, orphan);
+    if (read === "another job") return "vanished";
+    const text = read ? condemned(read, reason, this.#parts.unit) : "";
+    const move = { queue, proof: orphan.proof, text };
     const source = this.#sourceOf(orphan.proof);
     const outcome = source ? await buryFrom(source, this.#parts.keys, move) : await bury(this.#parts, move);
     this.#orphans.forget(orphan.proof);
@@ -84,11 +85,17 @@ export class Holdings {
     return this.#sources.find((source) => source.owns(idOrProof));
   }
 
-  /* Empty when the run is not there any more: the move says what became of it. Undefined when it is another job's. */
-  async #textOf(queue: string, { id, run, proof }: Orphan): Promise<string | undefined> {
-    const text = await (this.#sourceOf(proof) ?? this.#orphans).textOf(queue, proof);
-    if (text === undefined) return "";
-    return idOf(Payload.parse(text), run) === id ? text : undefined;
+  /* Undefined when the run is not there any more: the move says what became of it. */
+  async #read(queue: string, { id, run, proof }: Orphan): Promise<Read | "another job" | undefined> {
+    const read = await this.#asHeld(queue, proof);
+    return read === undefined || idOf(read.payload, run) === id ? read : "another job";
+  }
+
+  async #asHeld(queue: string, proof: string): Promise<Read | undefined> {
+    const source = this.#sourceOf(proof);
+    if (source === undefined) return this.#orphans.read(queue, proof);
+    const text = await source.textOf(queue, proof);
+    return text === undefined ? undefined : readText(text);
   }
 }
 

@@ -1,12 +1,13 @@
 /* Orphans of the dead in the record of runs, and what is remembered of them for a moment: their payloads, so that giving
- * ten thousand back does not read each of them twice. */
+ * ten thousand back does not read and parse each of them twice. */
 import type { DeadHolder, Incarnation, Orphan } from "@assured-jobs/core";
 import type { Connection } from "./connection.ts";
 import type { Keys } from "./keys.ts";
 import { queueKey } from "./keys.ts";
 import { recordedRuns } from "./running.ts";
 import type { Recorded } from "./running.ts";
-import { Payload } from "./wire/payload.ts";
+import { readText } from "./wire/payload.ts";
+import type { Payload, Read } from "./wire/payload.ts";
 import { classOf } from "./worker/job.ts";
 
 /** Remembered at most, per adapter. */
@@ -15,7 +16,7 @@ const MOST = 20_000;
 export class Orphans {
   readonly #redis: Connection;
   readonly #keys: Keys;
-  readonly #texts = new Map<string, string>();
+  readonly #read = new Map<string, Read>();
   /** Holders that were put into their graves by this process. */
   readonly #certified = new Set<string>();
 
@@ -37,20 +38,21 @@ export class Orphans {
   }
 
   /** The payload as it stands in the record; undefined when the run is not there any more. */
-  async textOf(queue: string, proof: string): Promise<string | undefined> {
-    const known = this.#texts.get(proof);
+  async read(queue: string, proof: string): Promise<Read | undefined> {
+    const known = this.#read.get(proof);
     if (known !== undefined) return known;
     const text = await this.#redis.call("HGET", this.#keys.queue(queue).running, proof);
-    return typeof text === "string" ? text : undefined;
+    return typeof text === "string" ? readText(text) : undefined;
   }
 
   forget(proof: string): void {
-    this.#texts.delete(proof);
+    this.#read.delete(proof);
   }
 
   #orphan(queue: string, { proof, run, text }: Recorded, holder: Incarnation): Orphan {
-    if (this.#texts.size < MOST) this.#texts.set(proof, text);
-    const payload = Payload.parse(text);
+    const read = readText(text);
+    const { payload } = read;
+    if (this.#read.size < MOST) this.#read.set(proof, read);
     const name = payload && classOf(payload);
     const id = idOf(payload, run);
     return {

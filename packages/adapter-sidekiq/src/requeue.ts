@@ -4,7 +4,7 @@ import type { Connection } from "./connection.ts";
 import type { Keys } from "./keys.ts";
 import { parseProof } from "./proof.ts";
 import { bury as buryScript, requeue as requeueScript } from "./scripts/give-back.ts";
-import { Payload } from "./wire/payload.ts";
+import type { Read } from "./wire/payload.ts";
 import { timestamp } from "./wire/timestamps.ts";
 import type { TimestampUnit } from "./wire/timestamps.ts";
 
@@ -37,17 +37,18 @@ export async function requeueAll(
   moves: readonly Move[],
 ): Promise<readonly RequeueOutcome[]> {
   const { running, given } = keys.queue(queue);
-  const where = moves.flatMap(({ proof, to }) => {
-    const { identity } = parseProof(proof) ?? NOBODY;
-    const { waiting, parked } = keys.queue(targetOf(queue, to));
-    return [keys.work(identity), keys.workers(identity), waiting, parked];
-  });
-  const told = moves.flatMap(({ proof, text, delay, to }) => {
-    const { run } = parseProof(proof) ?? NOBODY;
-    return [proof, run, text, delay, to === "front" ? "RPUSH" : "LPUSH", targetOf(queue, to)];
-  });
-  const args = [3 + where.length, running, given, keys.queues, ...where, ...told];
-  return (await redis.run(requeueScript, args)) as RequeueOutcome[];
+  const targets = new Map<string, ReturnType<Keys["queue"]>>();
+  const where: string[] = [running, given, keys.queues];
+  const told: (string | number)[] = [];
+  for (const { proof, text, delay, to } of moves) {
+    const { identity, run } = parseProof(proof) ?? NOBODY;
+    const name = targetOf(queue, to);
+    const target = targets.get(name) ?? keys.queue(name);
+    targets.set(name, target);
+    where.push(keys.work(identity), keys.workers(identity), target.waiting, target.parked);
+    told.push(proof, run, text, delay, to === "front" ? "RPUSH" : "LPUSH", name);
+  }
+  return (await redis.run(requeueScript, [where.length, ...where, ...told])) as RequeueOutcome[];
 }
 
 const NOBODY = { identity: "", run: 0 };
@@ -75,8 +76,7 @@ export async function bury(
 }
 
 /** With a fresh `enqueued_at`, so that the latency of the queue tells of its workers and not of a death. */
-export function refreshed(text: string, queue: string, unit: TimestampUnit): string {
-  const payload = Payload.parse(text);
+export function refreshed({ text, payload }: Read, queue: string, unit: TimestampUnit): string {
   if (payload === undefined) return text;
   return payload.with({
     enqueued_at: timestamp(Date.now(), unit),
@@ -85,9 +85,9 @@ export function refreshed(text: string, queue: string, unit: TimestampUnit): str
 }
 
 /** As it stands in the dead set, with the fields by which Sidekiq's Web tells why. */
-export function condemned(text: string, reason: string, unit: TimestampUnit): string {
+export function condemned({ text, payload }: Read, reason: string, unit: TimestampUnit): string {
   return (
-    Payload.parse(text)?.with({
+    payload?.with({
       error_class: JSON.stringify(POISON),
       error_message: JSON.stringify(reason),
       failed_at: timestamp(Date.now(), unit),

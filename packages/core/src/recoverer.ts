@@ -94,8 +94,8 @@ export class Recoverer {
     const orphans = holders.length === 0 ? [] : await adapter.heldBy(queue, holders);
     const leaving = new Set(dead.filter((death) => death.leaving).map((death) => death.registration.incarnation));
     const charges = orphans.map((orphan) => ({ orphan, charged: !leaving.has(orphan.holder) }));
-    const listed = new Set(orphans.map(keyOf));
     const pending = await casebook.pending(queue);
+    const listed = new Set(pending.length === 0 ? [] : orphans.map(keyOf));
     const left = pending.filter(({ orphan }) => !listed.has(keyOf(orphan)));
     // Those were charged when their case was opened; opening it again only asks for the number of deaths.
     const all = [...charges, ...left.map(({ orphan }) => ({ orphan, charged: false }))];

@@ -1,6 +1,7 @@
 import type { Script } from "../connection.ts";
 
-/* Moves orphans of one queue back, or beside it until they are due.
+/* Moves orphans of one queue back, or beside it until they are due. One command for all that one key gets or loses, in
+ * their order; written first and removed last, so that an error in between leaves a job twice, never nowhere.
  *   KEYS[1] running  KEYS[2] given  KEYS[3] queues  then for each: work, workers, waiting, parked
  *   ARGV for each: proof, run, payload (empty: as it is), delay in ms, RPUSH (it is the next one) or LPUSH (behind all
  *   others), name of the queue that it goes to. Returns requeued | already | finished for each. */
@@ -10,28 +11,45 @@ export const requeue: Script = {
   lua: `
     local time = redis.call('TIME')
     local now = time[1] * 1000 + math.floor(time[2] / 1000)
-    local reply, names = {}, {}
-    for at = 1, #ARGV, 6 do
-      local base, proof, delay, queue = 4 + (at - 1) / 6 * 4, ARGV[at], tonumber(ARGV[at + 3]), ARGV[at + 5]
-      local payload = redis.call('HGET', KEYS[1], proof)
-      if not payload then
-        reply[#reply + 1] = redis.call('ZSCORE', KEYS[2], proof) and 'already' or 'finished'
+    local calls, byKey = {}, {}
+    local function add(command, key, value, more)
+      local call = byKey[command .. key]
+      if not call then
+        call = {command, key}
+        byKey[command .. key] = call
+        calls[#calls + 1] = call
+      end
+      call[#call + 1] = value
+      call[#call + 1] = more
+    end
+    local proofs, moved, reply, names = {}, {}, {}, {}
+    for at = 1, #ARGV, 6 do proofs[#proofs + 1] = ARGV[at] end
+    for n, payload in ipairs(redis.call('HMGET', KEYS[1], unpack(proofs))) do
+      local proof, _, text, delay, side, queue = unpack(ARGV, 6 * n - 5, 6 * n)
+      if not payload or moved[proof] then
+        reply[n] = (moved[proof] or redis.call('ZSCORE', KEYS[2], proof)) and 'already' or 'finished'
       else
-        if ARGV[at + 2] ~= '' then payload = ARGV[at + 2] end
-        if delay > 0 then
-          redis.call('ZADD', KEYS[base + 3], now + delay, proof .. ' ' .. payload)
+        reply[n] = 'requeued'
+        moved[proof] = true
+        if text == '' then text = payload end
+        if tonumber(delay) > 0 then
+          add('ZADD', KEYS[4 * n + 3], now + delay, proof .. ' ' .. text)
         else
-          if not names[queue] then redis.call('SADD', KEYS[3], queue) end
+          if not names[queue] then add('SADD', KEYS[3], queue) end
           names[queue] = true
-          redis.call(ARGV[at + 4], KEYS[base + 2], payload)
+          add(side, KEYS[4 * n + 2], text)
         end
-        redis.call('ZADD', KEYS[2], now, proof)
-        redis.call('HDEL', KEYS[base], ARGV[at + 1])
-        redis.call('HDEL', KEYS[base + 1], ARGV[at + 1])
-        redis.call('HDEL', KEYS[1], proof)
-        reply[#reply + 1] = 'requeued'
+        add('ZADD', KEYS[2], now, proof)
       end
     end
+    for n, proof in ipairs(proofs) do
+      if reply[n] == 'requeued' then
+        add('HDEL', KEYS[4 * n], ARGV[6 * n - 4])
+        add('HDEL', KEYS[4 * n + 1], ARGV[6 * n - 4])
+        add('HDEL', KEYS[1], proof)
+      end
+    end
+    for _, call in ipairs(calls) do redis.call(unpack(call)) end
     return reply`,
 };
 

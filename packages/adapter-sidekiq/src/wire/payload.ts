@@ -10,6 +10,14 @@ import type { Member } from "./spans.ts";
 /** An integer that may be beyond what a JavaScript number can hold. */
 const LONG_DIGITS = /\d{16}/;
 
+/** A text, and what it says when it is a JSON object. */
+export interface Read {
+  readonly text: string;
+  readonly payload: Payload | undefined;
+}
+
+export const readText = (text: string): Read => ({ text, payload: Payload.parse(text) });
+
 export class Payload {
   /** Exactly as it was received. */
   readonly text: string;

@@ -12,6 +12,7 @@ import { keysWith } from "../keys.ts";
 import type { Keys } from "../keys.ts";
 import { giveBack, refreshed } from "../requeue.ts";
 import { versionsBeside } from "../sidekiq-version.ts";
+import { readText } from "../wire/payload.ts";
 import { Ends } from "./ends.ts";
 import { Executor } from "./executor.ts";
 import type { Telling } from "./executor.ts";
@@ -215,7 +216,7 @@ export class Engine {
     const newestFirst = [...this.live.all].toSorted((one, other) => other.run.run - one.run.run);
     const { unit } = this.#parts.options;
     const back = newestFirst.map(({ run, fetched: { queue, text } }) =>
-      giveBack({ redis, keys }, queue, run.proof, refreshed(text, queue, unit)),
+      giveBack({ redis, keys }, queue, run.proof, refreshed(readText(text), queue, unit)),
     );
     for (const { status, ...rest } of await Promise.allSettled(back))
       if (status === "rejected") this.#parts.telling.error(Reflect.get(rest, "reason"));

@@ -190,10 +190,10 @@ export class Executor {
   }
 
   /* Refused or failed: then somebody else has it, or will find it with its holder. */
-  async #giveBack({ fetched, run }: Job): Promise<void> {
+  async #giveBack({ fetched, payload, run }: Job): Promise<void> {
     const { redis, keys, host, format } = this.#parts;
     try {
-      const text = refreshed(fetched.text, fetched.queue, format().unit);
+      const text = refreshed({ text: fetched.text, payload }, fetched.queue, format().unit);
       await giveBack({ redis, keys }, fetched.queue, run.proof, text);
     } catch (error) {
       host().warn(

@@ -17,6 +17,8 @@ import type { Link } from "./link.ts";
 import { allParsed, fieldOf, pageOf, parsed } from "./replies.ts";
 import { claim, counts, quarantine, unquarantine } from "./scripts/ledger.ts";
 
+/** Claims that one call reads: a process may hold ten thousand. */
+const SLICE = 1_000;
 const KEPT: Record<HistoryKind, number> = { deaths: 1_000, actions: 10_000, recoveries: 10_000 };
 
 export class RedisLedger implements Ledger {
@@ -36,8 +38,14 @@ export class RedisLedger implements Ledger {
   }
 
   async claimsOf(incarnation: Incarnation): Promise<readonly HeldClaim[]> {
-    const records = await this.#link.call((client) => client.hvals(this.#keys.claims(incarnation)));
-    return allParsed<Claim>(records).map((one) => ({ ...one, holder: incarnation }));
+    const key = this.#keys.claims(incarnation);
+    const records = new Map<string, string>(); // a scan may tell one twice
+    for (let cursor = "0", isFirst = true; isFirst || cursor !== "0"; isFirst = false) {
+      const [next, told] = await this.#link.call((client) => client.hscan(key, cursor, "COUNT", SLICE));
+      cursor = next;
+      for (let at = 0; at < told.length; at += 2) records.set(told[at]!, told[at + 1]!);
+    }
+    return allParsed<Claim>([...records.values()]).map((one) => ({ ...one, holder: incarnation }));
   }
 
   /* By holder, then by job: the cursor names the last claim that was shown. */

@@ -1,5 +1,13 @@
 import { decode } from "./fragments.ts";
 
+/* Whether an open case is about this run, without decoding it, which is most of what settling costs: inside a JSON string
+ * every quote is escaped, so these texts stand nowhere else. An incarnation needs no escape. */
+const isAbout: string = `
+  local function isAbout(record, run, holder)
+    return string.match(record, '"run":(%d+)') == run and string.match(record, '"holder":"([^"]*)"') == holder
+  end
+`;
+
 /* Open cases: record each death in its job's budget (a set of incarnations: the same death never counts twice) and
  * keep the orphan until somebody settles it. Repeating it changes nothing, also after another one has settled it: a
  * recoverer that read the queue before the move and opens after the settlement must not cause a second event.
@@ -12,29 +20,40 @@ export const open: string = `
   local queue, window = ARGV[1], tonumber(ARGV[2])
   local time = redis.call('TIME')
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
-  local answers = {}
-  for i = 4, #KEYS, 2 do
-    local at = 3 + (i - 4) * 3
-    local id, run, holder, charged, orphan = ARGV[at], tonumber(ARGV[at + 1]), ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
-    if charged == '1' then
-      redis.call('ZADD', KEYS[i], 'NX', now, holder)
-      redis.call('PEXPIRE', KEYS[i], window)
+  local ids, marks = {}, {}
+  for at = 3, #ARGV, 6 do
+    ids[#ids + 1] = ARGV[at]
+    marks[#marks + 1] = ARGV[at + 1] .. ' ' .. ARGV[at + 2] .. ' ' .. ARGV[at]
+  end
+  local found, settled = redis.call('HMGET', KEYS[1], unpack(ids)), redis.call('ZMSCORE', KEYS[3], unpack(marks))
+  local written, records, answers = {}, {}, {}
+  for n, id in ipairs(ids) do
+    local at, budget, suspected = 6 * n - 3, KEYS[2 * n + 2], KEYS[2 * n + 3]
+    local run, holder, charged, orphan = tonumber(ARGV[at + 1]), ARGV[at + 2], ARGV[at + 3] == '1', ARGV[at + 4]
+    local isNew = charged and redis.call('ZADD', budget, 'NX', now, holder) == 1
+    if isNew then redis.call('PEXPIRE', budget, window) end
+    local deaths = redis.call('ZCARD', budget)
+    if deaths > 0 and not (isNew and deaths == 1) then
+      redis.call('ZREMRANGEBYSCORE', budget, '-inf', now - window)
+      deaths = redis.call('ZCARD', budget)
     end
-    redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', now - window)
-    local deaths, openedAt, current = redis.call('ZCARD', KEYS[i]), now, redis.call('HGET', KEYS[1], id)
-    if charged == '1' and deaths > 1 then
-      redis.call('SADD', KEYS[i + 1], ARGV[at + 5])
-      redis.call('PEXPIRE', KEYS[i + 1], window)
+    if charged and deaths > 1 then
+      redis.call('SADD', suspected, ARGV[at + 5])
+      redis.call('PEXPIRE', suspected, window)
     end
+    local openedAt, current = now, written[id] or found[n]
     local former = current and decode(current)
-    if former and former.orphan.run == run and former.orphan.holder == holder then openedAt = former.openedAt end
-    local settled = redis.call('ZSCORE', KEYS[3], run .. ' ' .. holder .. ' ' .. id)
-    if not settled and (not former or former.orphan.run < run or (former.orphan.run == run and former.orphan.holder == holder)) then
-      redis.call('HSET', KEYS[1], id, '{"orphan":' .. orphan .. ',"deaths":' .. deaths .. ',"openedAt":' .. openedAt .. '}')
+    local isSame = former and former.orphan.run == run and former.orphan.holder == holder
+    if isSame then openedAt = former.openedAt end
+    if not settled[n] and (not former or isSame or former.orphan.run < run) then
+      written[id] = '{"orphan":' .. orphan .. ',"deaths":' .. deaths .. ',"openedAt":' .. openedAt .. '}'
+      records[#records + 1] = id
+      records[#records + 1] = written[id]
     end
     answers[#answers + 1] = deaths
     answers[#answers + 1] = openedAt
   end
+  if #records > 0 then redis.call('HSET', KEYS[1], unpack(records)) end
   redis.call('HSET', KEYS[2], queue, redis.call('HLEN', KEYS[1]))
   return answers
 `;
@@ -45,28 +64,41 @@ export const open: string = `
  *   Returns for each: 1 when this call closed it, else 0 */
 export const settle: string = `
   ${decode}
+  ${isAbout}
   local queue, maxlen, remembered = ARGV[1], ARGV[2], tonumber(ARGV[3])
   local time = redis.call('TIME')
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
-  local answers = {}
-  for i = 6, #KEYS do
-    local at = 4 + (i - 6) * 5
-    local id, run, holder, field, event = ARGV[at], tonumber(ARGV[at + 1]), ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
-    local current, closed = redis.call('HGET', KEYS[1], id), 0
-    local record = current and decode(current)
-    local orphan = record and record.orphan
-    if orphan and orphan.run == run and orphan.holder == holder then
-      redis.call('HDEL', KEYS[1], id)
-      redis.call('ZADD', KEYS[5], now, run .. ' ' .. holder .. ' ' .. id)
+  local ids = {}
+  for at = 4, #ARGV, 5 do ids[#ids + 1] = ARGV[at] end
+  local found = redis.call('HMGET', KEYS[1], unpack(ids))
+  local answers, closed, isClosed, marks, ended = {}, {}, {}, {}, {}
+  for n, id in ipairs(ids) do
+    local at, claims = 5 * n - 1, KEYS[5 + n]
+    local run, holder, field, event = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
+    answers[n] = 0
+    if not isClosed[id] and found[n] and isAbout(found[n], run, holder) then
+      answers[n] = 1
+      isClosed[id] = true
+      closed[#closed + 1] = id
+      marks[#marks + 1] = now
+      marks[#marks + 1] = run .. ' ' .. holder .. ' ' .. id
       redis.call('XADD', KEYS[4], 'MAXLEN', '~', maxlen, '*', 'e', event)
-      local claim = decode(redis.call('HGET', KEYS[i], field) or '')
-      if claim and claim.run <= run and redis.call('HDEL', KEYS[i], field) == 1 then
-        local left = redis.call('HLEN', KEYS[i])
-        if left > 0 then redis.call('HSET', KEYS[3], holder, left) else redis.call('HDEL', KEYS[3], holder) end
+      local text = redis.call('HGET', claims, field)
+      local claim = text and decode(text)
+      if claim and claim.run <= tonumber(run) then
+        ended[claims] = ended[claims] or {holder = holder}
+        table.insert(ended[claims], field)
       end
-      closed = 1
     end
-    answers[#answers + 1] = closed
+  end
+  if #closed > 0 then
+    redis.call('HDEL', KEYS[1], unpack(closed))
+    redis.call('ZADD', KEYS[5], unpack(marks))
+  end
+  for claims, fields in pairs(ended) do
+    redis.call('HDEL', claims, unpack(fields))
+    local left = redis.call('HLEN', claims)
+    if left > 0 then redis.call('HSET', KEYS[3], fields.holder, left) else redis.call('HDEL', KEYS[3], fields.holder) end
   end
   redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', now - remembered)
   redis.call('PEXPIRE', KEYS[5], remembered)
