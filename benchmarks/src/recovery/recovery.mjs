@@ -1,11 +1,13 @@
 /* How fast the jobs of one dead process go back: real jobs of a real process that was really killed, each round on an
- * empty server. The clock runs from the start of the pass until it has settled the last of them. */
+ * empty server. The clock runs from the start of the pass until it has settled the last of them. Sidekiq's are given back
+ * beside the gem, round by round: the ratio is of neighbours. */
 import { Child } from "../child.mjs";
 import { loadQueue } from "../queues/index.mjs";
 import { onServer } from "../server.mjs";
 import { slowestCall, watchCalls } from "../slowest.mjs";
 import { median, rounded } from "../statistics.mjs";
 import { Table } from "../table.mjs";
+import { gemMissing, passOfGem } from "./gem.mjs";
 
 /**
  * @param {{ queue: string, orphans: number, runs: number }} options
@@ -13,17 +15,24 @@ import { Table } from "../table.mjs";
  */
 export function recovery({ queue, orphans, runs }, say) {
   return onServer(async (server) => {
-    const table = new Table(say, ["round", "orphans", "ms", "orphans/s", "slowest call ms", "which"]);
+    const missing = queue === "sidekiq" ? await gemMissing() : "it knows no other queue than Sidekiq's";
+    if (missing !== undefined && queue === "sidekiq") say(`The gem is not measured: ${missing}`);
+    const beside = missing === undefined ? ["gem/s", "ratio"] : [];
+    const table = new Table(say, ["round", "orphans", "ms", "orphans/s", "slowest call ms", ...beside, "which"]);
     const rounds = [];
     for (let n = 1; n <= runs; n++) {
       const round = await play(server, queue, orphans);
-      rounds.push(round);
+      const gem = missing === undefined ? await passOfGem(server, orphans) : undefined;
+      rounds.push({ ...round, gem });
       const { ms, slowest } = round;
-      table.row([n, orphans, Math.round(ms), Math.round(perSecond(orphans, ms)), slowest.ms, slowest.call]);
+      const ratio = gem === undefined ? [] : [Math.round(perSecond(orphans, gem)), rounded(gem / ms, 2)];
+      table.row([n, orphans, Math.round(ms), Math.round(perSecond(orphans, ms)), slowest.ms, ...ratio, slowest.call]);
     }
     const speed = Math.round(median(rounds.map(({ ms }) => perSecond(orphans, ms))));
     const slowestRedisCallMs = rounded(Math.max(...rounds.map(({ slowest }) => slowest.ms)), 3);
-    return { recovery: { queue, orphans, perSecond: speed, slowestRedisCallMs } };
+    const ratios = rounds.flatMap(({ gem, ms }) => (gem === undefined ? [] : [gem / ms]));
+    const timesTheGem = ratios.length === 0 ? {} : { timesTheGem: rounded(median(ratios), 2) };
+    return { recovery: { queue, orphans, perSecond: speed, slowestRedisCallMs, ...timesTheGem } };
   });
 }
 

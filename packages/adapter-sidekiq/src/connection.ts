@@ -58,9 +58,9 @@ type Scripted = Record<string, (...args: Argument[]) => Promise<unknown>>;
 export class Connection {
   readonly #client: Redis;
   readonly #defined = new Set<string>();
+  #atTurnsEnd: (() => void)[] = [];
   #lastError = "it was never connected";
   #isClosed = false;
-  #isGathering = false;
 
   /** `name` is what CLIENT LIST shows. Connects at the first command. */
   constructor(target: StoreConnection, name: string) {
@@ -77,9 +77,17 @@ export class Connection {
   run(script: Script, args: readonly Argument[]): Promise<unknown> {
     return this.#ask(() => {
       if (!this.#defined.has(script.name)) this.#define(script);
-      this.#gather();
       return (this.#client as unknown as Scripted)[`assured:${script.name}`]!(...args);
     });
+  }
+
+  /**
+   * Calls `send`, which must not throw, at the end of this turn of the event loop. What is sent there goes out in one
+   * write: the ends of runs, and the fetch for the slots that they free.
+   */
+  atTurnsEnd(send: () => void): void {
+    if (this.#atTurnsEnd.length === 0) setImmediate(() => this.#endTurn());
+    this.#atTurnsEnd.push(send);
   }
 
   /** The server's clock, ms since 1970. */
@@ -103,16 +111,12 @@ export class Connection {
     this.#client.disconnect();
   }
 
-  /* What is sent in one turn of the event loop goes out in one write: the ends of runs, and the fetch behind them. */
-  #gather(): void {
-    const { stream } = this.#client as unknown as { stream: Socket };
-    if (this.#isGathering) return;
-    this.#isGathering = true;
-    stream.cork();
-    setImmediate(() => {
-      this.#isGathering = false;
-      stream.uncork();
-    });
+  /* Each of them sends at once, unless the connection is away. */
+  #endTurn(): void {
+    const { stream } = this.#client as unknown as { stream: Socket | undefined };
+    stream?.cork();
+    for (const send of this.#atTurnsEnd.splice(0)) send();
+    stream?.uncork();
   }
 
   #define({ name, keys, lua }: Script): void {

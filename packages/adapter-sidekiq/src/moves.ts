@@ -24,7 +24,7 @@ export class Moves {
 
   send(move: Move): Promise<RequeueOutcome> {
     return new Promise((resolve, reject) => {
-      if (this.#waiting.length === 0) setImmediate(() => this.#flush());
+      if (this.#waiting.length === 0) this.#place.redis.atTurnsEnd(() => this.#flush());
       this.#waiting.push({ move, resolve, reject });
     });
   }

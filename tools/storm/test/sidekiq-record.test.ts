@@ -73,6 +73,40 @@ test("an end that was refused, and a job that goes back twice, are not what they
   ]);
 });
 
+test("of several ends in one step each is told as what it is", async () => {
+  const { redis, record } = await open();
+  const job = (jid: string): string => JSON.stringify({ jid, args: [] });
+  const proofs = [1, 2, 3, 4].map((run) => `h:1:a#1:${run}`);
+  const jobs = ["j1", "j2", "j3", "j4"].map(job);
+  await redis.eval(
+    "redis.call('HSET', KEYS[1], unpack(ARGV))",
+    1,
+    "assured:running:default",
+    ...proofs.flatMap((proof, at) => [proof, jobs[at]!]),
+  );
+  await redis.eval(
+    `redis.call('ZADD', 'retry', 1, ARGV[6])
+     redis.call('RPUSH', 'queue:default', ARGV[7])
+     redis.call('ZADD', 'assured:given:default', 1, ARGV[3])
+     redis.call('LPUSH', 'queue:default', ARGV[8])
+     redis.call('HDEL', KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4])`,
+    1,
+    "assured:running:default",
+    ...proofs,
+    ...jobs,
+  );
+  expect(told(await record.read())).toEqual([
+    ["j1", "active"],
+    ["j1", "completed", "h:1:a"],
+    ["j2", "active"],
+    ["j2", "returned", "to be tried again"],
+    ["j3", "active"],
+    ["j3", "returned", "given back"],
+    ["j4", "active"],
+    ["j4", "returned", "not for this worker"],
+  ]);
+});
+
 test("a hole in it is an error", async () => {
   const { redis, record } = await open();
   await redis.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");

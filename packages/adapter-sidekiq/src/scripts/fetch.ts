@@ -61,16 +61,19 @@ export const fetch: Script = {
     if count == 0 then return reply end
     local last = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), now)
     redis.call('SET', KEYS[1], string.format('%.0f', last + count))
-    local work = {}
+    local work, runs, before = {}, {}, {}
     for at = 1, count do
       local queue, payload = reply[3 * at] + 1, reply[3 * at + 2]
       local run = string.format('%.0f', last + at)
       reply[3 * at + 1] = run
-      redis.call('HSET', KEYS[4 + 3 * queue], holder .. ':' .. run, payload)
+      runs[queue] = runs[queue] or {}
+      table.insert(runs[queue], holder .. ':' .. run)
+      table.insert(runs[queue], payload)
       work[#work + 1] = run
-      work[#work + 1] = '{"queue":' .. cjson.encode(ARGV[4 + queue]) .. ',"payload":' .. cjson.encode(payload)
-        .. ',"run_at":' .. time[1] .. '}'
+      before[queue] = before[queue] or '{"queue":' .. cjson.encode(ARGV[4 + queue]) .. ',"run_at":' .. time[1] .. ',"payload":'
+      work[#work + 1] = before[queue] .. cjson.encode(payload) .. '}'
     end
+    for queue, fields in pairs(runs) do redis.call('HSET', KEYS[4 + 3 * queue], unpack(fields)) end
     for at = 4, ARGV[3] == '1' and 5 or 4 do
       redis.call('HSET', KEYS[at], unpack(work))
       redis.call('EXPIRE', KEYS[at], 60)

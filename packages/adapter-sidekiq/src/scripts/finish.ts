@@ -1,7 +1,8 @@
 import type { Script } from "../connection.ts";
 
 /* Ends runs: each only while its proof stands in the record, with everything that Sidekiq writes about it, so that there
- * is no instant between the acknowledgement of a job and its retry. Written first and removed last.
+ * is no instant between the acknowledgement of a job and its retry. Written first and removed last; when one cannot be
+ * written none was removed, and all may be sent again: what stands in a set twice stands there once.
  *   KEYS[1] retry  KEYS[2] dead  KEYS[3..6] stat:processed, stat:failed, both of the day  KEYS[7] work  KEYS[8] workers
  *   then for each queue: running, given, waiting
  *   ARGV[1] most entries in the dead set  ARGV[2] seconds that they are kept  then for each end: index of its queue,
@@ -15,25 +16,36 @@ export const finish: Script = {
   lua: `
     local time = redis.call('TIME')
     local now = tonumber(time[1]) + time[2] / 1000000
-    local reply, runs = {}, {}
+    local reply, runs, proofs, ended, back = {}, {}, {}, {}, {}
+    for at = 3, #ARGV, 6 do
+      local queue = tonumber(ARGV[at])
+      proofs[queue] = proofs[queue] or {}
+      table.insert(proofs[queue], ARGV[at + 1])
+    end
+    local payloads = {}
+    for queue, of in pairs(proofs) do
+      for n, payload in ipairs(redis.call('HMGET', KEYS[9 + 3 * queue], unpack(of))) do payloads[of[n]] = payload end
+    end
     local processed, failed, dead = 0, 0, false
     for at = 3, #ARGV, 6 do
-      local base = 9 + 3 * tonumber(ARGV[at])
-      local proof, kind, text = ARGV[at + 1], ARGV[at + 3], ARGV[at + 5]
-      local payload = redis.call('HGET', KEYS[base], proof)
+      local queue, proof, kind, text = tonumber(ARGV[at]), ARGV[at + 1], ARGV[at + 3], ARGV[at + 5]
+      local payload = payloads[proof]
       runs[#runs + 1] = ARGV[at + 2]
       if not payload then
-        reply[#reply + 1] = redis.call('ZSCORE', KEYS[base + 1], proof) and 0 or 2
+        reply[#reply + 1] = redis.call('ZSCORE', KEYS[10 + 3 * queue], proof) and 0 or 2
       else
+        payloads[proof] = nil
         if kind == 'retry' then
           redis.call('ZADD', KEYS[1], string.format('%.6f', now + ARGV[at + 4]), text)
         elseif kind == 'dead' or kind == 'junk' then
           redis.call('ZADD', KEYS[2], string.format('%.6f', now), kind == 'dead' and text or payload)
           dead = true
         elseif kind == 'back' then
-          redis.call('LPUSH', KEYS[base + 2], payload)
+          back[queue] = back[queue] or {}
+          table.insert(back[queue], payload)
         end
-        redis.call('HDEL', KEYS[base], proof)
+        ended[queue] = ended[queue] or {}
+        table.insert(ended[queue], proof)
         if kind == 'done' or kind == 'drop' or kind == 'retry' or kind == 'dead' then
           processed = processed + 1
           if kind ~= 'done' then failed = failed + 1 end
@@ -41,6 +53,8 @@ export const finish: Script = {
         reply[#reply + 1] = 1
       end
     end
+    for queue, of in pairs(back) do redis.call('LPUSH', KEYS[11 + 3 * queue], unpack(of)) end
+    for queue, of in pairs(ended) do redis.call('HDEL', KEYS[9 + 3 * queue], unpack(of)) end
     redis.call('HDEL', KEYS[7], unpack(runs))
     redis.call('HDEL', KEYS[8], unpack(runs))
     if dead then

@@ -16,8 +16,8 @@ export interface End {
   readonly run: number;
   readonly kind: EndKind;
   /** Seconds until the retry. */
-  readonly delay?: number;
-  readonly text?: string;
+  readonly delay?: number | undefined;
+  readonly text?: string | undefined;
 }
 
 export interface EndsParts {
@@ -52,7 +52,7 @@ export class Ends {
   /** False when the job was given away. Rejects when the run was given up before an answer came. */
   send(end: End, isGivenUp: () => boolean): Promise<boolean> {
     return new Promise((resolve, reject) => {
-      if (this.#waiting.length === 0) setImmediate(() => this.#flush());
+      if (this.#waiting.length === 0) this.#parts.redis.atTurnsEnd(() => this.#flush());
       this.#waiting.push({ end, isGivenUp, resolve, reject });
     });
   }
@@ -91,7 +91,6 @@ export class Ends {
 
   async #ask(ends: readonly End[]): Promise<readonly number[]> {
     const { redis, keys, identity, deadSet } = this.#parts;
-    const queues = [...new Set(ends.map(({ queue }) => queue))];
     const day = new Date().toISOString().slice(0, 10);
     const where = [
       keys.retry,
@@ -102,16 +101,18 @@ export class Ends {
       `${keys.failed}:${day}`,
       keys.work(identity),
       keys.workers(identity),
-      ...queues.map((queue) => keys.queue(queue)).flatMap(({ running, given, waiting }) => [running, given, waiting]),
     ];
-    const told = ends.flatMap(({ queue, proof, run, kind, delay = 0, text = "" }) => [
-      queues.indexOf(queue),
-      proof,
-      run,
-      kind,
-      delay,
-      text,
-    ]);
+    const queues: string[] = [];
+    const told: (string | number)[] = [];
+    for (const { queue, proof, run, kind, delay = 0, text = "" } of ends) {
+      let index = queues.indexOf(queue);
+      if (index < 0) {
+        index = queues.push(queue) - 1;
+        const { running, given, waiting } = keys.queue(queue);
+        where.push(running, given, waiting);
+      }
+      told.push(index, proof, run, kind, delay, text);
+    }
     return (await redis.run(finish, [where.length, ...where, deadSet.max, deadSet.timeout, ...told])) as number[];
   }
 }

@@ -63,7 +63,10 @@ export class Executor {
     const job: Job = { fetched, payload, freed, run: this.#runOf(fetched, payload) };
     const refusal = payload && this.#refusalOf(payload);
     const work = refusal === undefined ? this.#execute(job) : this.#refuse(job, refusal);
-    work.catch((error: unknown) => this.#parts.telling.error(error)).finally(freed);
+    this.#parts.live.during(job.run, fetched, work, (failure) => {
+      if (failure) this.#parts.telling.error(failure.error);
+      freed();
+    });
     return refusal === undefined;
   }
 
@@ -89,45 +92,46 @@ export class Executor {
 
   /* To the far end, so that it does not come again at once, and others that know it may come first. */
   async #refuse(job: Job, reason: string): Promise<void> {
-    const { live, host, telling } = this.#parts;
+    const { host, telling } = this.#parts;
     const name = job.run.name ?? "";
     telling.refused(job.run.id, name, reason);
     host().warn(
       `${job.run.queue} has jobs of class ${name} that this worker gives back: ${reason}. Let them have a queue of their own.`,
     );
-    await live.during(job.run, job.fetched, this.#end(job, "back", undefined));
+    this.#heard(job, await this.#end(job, "back"));
   }
 
-  async #execute(job: Job): Promise<void> {
+  #execute(job: Job): Promise<void> {
     const { live, host } = this.#parts;
     if (job.run.name === undefined || !Array.isArray(job.payload?.get("args"))) return this.#setAside(job);
     const former = live.of(job.run.id);
-    const work = host().run(job.run, (control) => this.#admitted(job, control, former));
-    await live.during(job.run, job.fetched, work);
+    return host().run(job.run, (control) => this.#admitted(job, control, former));
   }
 
-  async #admitted(job: Job, control: RunControl, former: LiveRun | undefined): Promise<void> {
-    if (former) await former.work.catch(() => undefined);
+  #admitted(job: Job, control: RunControl, former: LiveRun | undefined): Promise<void> {
+    if (former) return former.work.catch(() => undefined).then(() => this.#admitted(job, control, undefined));
     if (control.givenUp) return this.#giveBack(job);
-    await this.#perform(job, new RunningJob(job.payload!, job.fetched, control), control);
+    return this.#perform(job, new RunningJob(job.payload!, job.fetched, control), control);
   }
 
   async #setAside(job: Job): Promise<void> {
     const { queue, id } = job.run;
-    await this.#parts.live.during(job.run, job.fetched, this.#end(job, "junk", undefined));
+    this.#heard(job, await this.#end(job, "junk"));
     this.#parts.host().warn(`${queue} held a job that nobody can read (${id}). It is in the dead set, as it was.`);
   }
 
   async #perform(job: Job, running: RunningJob, control: RunControl): Promise<void> {
-    const jobClass = this.#parts.classes.get(job.run.name!)!;
+    const { classes, middleware } = this.#parts;
+    const jobClass = classes.get(job.run.name!)!;
     try {
-      await through(this.#parts.middleware, running, async () => void (await jobClass.perform(running)));
+      if (middleware.length === 0) await jobClass.perform(running);
+      else await through(middleware, running, async () => void (await jobClass.perform(running)));
     } catch (error) {
       if (control.givenUp) return this.#afterGivenUp(job, control.givenUp);
       return this.#fail(job, { running, error, control });
     }
     job.freed();
-    if (await this.#end(job, "done", control)) this.#parts.telling.completed(running);
+    if (this.#heard(job, await this.#end(job, "done", control))) this.#parts.telling.completed(running);
   }
 
   async #fail(
@@ -138,7 +142,8 @@ export class Executor {
     const jobClass = this.#parts.classes.get(job.run.name!);
     const fate = await fateOf(running, error, { ...format(), jobClass, tell: (thrown) => telling.error(thrown) });
     job.freed();
-    if (!(await this.#end(job, fate.kind, control, fate.kind === "drop" ? {} : fate))) return;
+    const isAccepted = await this.#end(job, fate.kind, control, fate.kind === "drop" ? {} : fate);
+    if (!this.#heard(job, isAccepted)) return;
     telling.failed(running, error, fate.kind);
     if (fate.kind !== "retry" && fate.isDead) await this.#mourn(running, error);
   }
@@ -153,25 +158,21 @@ export class Executor {
     }
   }
 
-  /* False when the queue refused it. */
-  async #end(
-    { run, fetched }: Job,
+  /* Resolves to false when the queue refused it. What every job goes through makes no promise that it can do without. */
+  #end(
+    { run, fetched: { queue } }: Job,
     kind: EndKind,
-    control: RunControl | undefined,
-    { delay, text }: { delay?: number; text?: string } = {},
+    control?: RunControl,
+    { delay, text }: { readonly delay?: number; readonly text?: string } = {},
   ): Promise<boolean> {
-    const { ends, live, host } = this.#parts;
+    const { ends, live } = this.#parts;
     live.ending(run);
-    const end: End = {
-      queue: fetched.queue,
-      proof: run.proof,
-      run: run.run,
-      kind,
-      ...(delay === undefined ? {} : { delay }),
-      ...(text === undefined ? {} : { text }),
-    };
-    const isAccepted = await ends.send(end, () => control?.givenUp !== undefined);
-    if (!isAccepted) host().lost(run, "its job was given back meanwhile, or was ended by another run");
+    const end: End = { queue, proof: run.proof, run: run.run, kind, delay, text };
+    return ends.send(end, () => control?.givenUp !== undefined);
+  }
+
+  #heard({ run }: Job, isAccepted: boolean): boolean {
+    if (!isAccepted) this.#parts.host().lost(run, "its job was given back meanwhile, or was ended by another run");
     return isAccepted;
   }
 

@@ -1,10 +1,11 @@
 /* Fetches for one set of queues: as many jobs as there are free slots with one script, which writes their holder too.
  *
- * Two are on their way at a time, each for half of the slots, so that Redis works while handlers run. When an answer does
- * not come, the holder gets nothing more, by a note in Redis that the fetch script reads, and whatever it was given is
+ * Two are on their way at a time, each for half of the slots, so that Redis works while handlers run; and what two bring at
+ * once begins in two turns of the event loop, or they would stay together for ever and wait for Redis together. When an
+ * answer does not come, the holder gets nothing more, by a note in Redis that the fetch script reads, and whatever it was given is
  * given back (holder.ts); so a job may wait, but is never lost.
  */
-import { setTimeout as sleep } from "node:timers/promises";
+import { setImmediate as immediate, setTimeout as sleep } from "node:timers/promises";
 import type { Connection } from "../connection.ts";
 import type { Keys } from "../keys.ts";
 import { fetch } from "../scripts/fetch.ts";
@@ -63,6 +64,7 @@ export class Fetcher {
   readonly #rounds = new Set<Promise<void>>();
   /** Slots that the fetches on the way are for. */
   #asked = 0;
+  #isTurnTaken = false;
   /** Nothing is there, or something failed: one round waits, for all slots. */
   #isPausing = false;
   #waiting: AbortController | undefined;
@@ -87,11 +89,10 @@ export class Fetcher {
     if (this.#isLost) await this.#retract();
   }
 
-  /* Behind the ends of the same turn: they free slots, and are sent first. */
   #go(): void {
     if (this.#isScheduled || !this.#mayFetch) return;
     this.#isScheduled = true;
-    setImmediate(() => {
+    this.#parts.redis.atTurnsEnd(() => {
       this.#isScheduled = false;
       while (this.#mayFetch) this.#begin();
     });
@@ -117,7 +118,7 @@ export class Fetcher {
 
   async #round(wanted: number): Promise<void> {
     try {
-      const taken = await this.#take(wanted).finally(() => (this.#asked -= wanted));
+      const taken = await this.#takeInTurn(wanted).finally(() => (this.#asked -= wanted));
       if (taken === undefined) return await this.#pause(() => this.#inGrave());
       const started = taken.jobs.map((job) => this.#start(job));
       if (started.length === wanted) return this.#go();
@@ -134,6 +135,15 @@ export class Fetcher {
     if (this.#isPausing) return;
     this.#isPausing = true;
     await wait().finally(() => (this.#isPausing = false));
+  }
+
+  /* The next one's turn comes when the short jobs of this one have ended, and their ends have been sent. */
+  async #takeInTurn(wanted: number): Promise<Taken | undefined> {
+    const taken = await this.#take(wanted);
+    while (this.#isTurnTaken) await immediate();
+    this.#isTurnTaken = true;
+    setImmediate(() => setImmediate(() => (this.#isTurnTaken = false)));
+    return taken;
   }
 
   #start(job: Fetched): boolean {
@@ -166,8 +176,8 @@ export class Fetcher {
     if (due === IN_GRAVE) return undefined;
     const jobs: Fetched[] = [];
     for (let at = 0; at < fields.length; at += 3) {
-      const [queue, run, text] = fields.slice(at, at + 3);
-      jobs.push({ queue: names[Number(queue)]!, holder, run: Number(run), text: String(text) });
+      const queue = names[Number(fields[at])]!;
+      jobs.push({ queue, holder, run: Number(fields[at + 1]), text: String(fields[at + 2]) });
     }
     const indexes = paused === "" ? [] : paused.split(" ");
     return { jobs, due, paused: new Set(indexes.map((index) => names[Number(index)]!)) };

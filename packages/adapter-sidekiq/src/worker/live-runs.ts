@@ -38,18 +38,31 @@ export class LiveRuns {
     return this.#byId.get(id);
   }
 
-  /** On the list until `work` has ended; passes it through. */
-  async during(run: Run, fetched: Fetched, work: Promise<unknown>): Promise<void> {
+  /** On the list until `work` has ended; then `after` is called, with the error if there was one. */
+  during(
+    run: Run,
+    fetched: Fetched,
+    work: Promise<void>,
+    after: (failure?: { readonly error: unknown }) => void,
+  ): void {
     const live: LiveRun = { run, fetched, work, since: Date.now(), isEnding: false };
     this.#byProof.set(run.proof, live);
     this.#byId.set(run.id, live);
-    try {
-      await work;
-    } finally {
-      this.#byProof.delete(run.proof);
-      if (this.#byId.get(run.id) === live) this.#byId.delete(run.id);
-      if (this.size === 0) for (const resolve of this.#idle.splice(0)) resolve();
-    }
+    const end = (failure?: { readonly error: unknown }): void => {
+      this.#end(live);
+      after(failure);
+    };
+    work.then(
+      () => end(),
+      (error: unknown) => end({ error }),
+    );
+  }
+
+  #end(live: LiveRun): void {
+    const { proof, id } = live.run;
+    this.#byProof.delete(proof);
+    if (this.#byId.get(id) === live) this.#byId.delete(id);
+    if (this.size === 0) for (const resolve of this.#idle.splice(0)) resolve();
   }
 
   ending({ proof }: Run): void {

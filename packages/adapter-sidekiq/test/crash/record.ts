@@ -22,9 +22,8 @@ interface Run {
 
 /** Of one command, as MONITOR quotes its arguments. */
 const ARGUMENT = /"((?:[^"\\]|\\.)*)"/g;
+const SCRIPT = /^\S+ \[\d+ \S+\] "eval/i;
 const JID = '\\"jid\\":\\"';
-/** Command, key and proof stand in it. */
-const LONGEST_START = 1_000;
 const RECONNECT = 50;
 
 export class Record {
@@ -37,8 +36,8 @@ export class Record {
   #isClosed = false;
   /** Of a line that is not complete. */
   #rest: string[] = [];
-  /** What the last command wrote, before the run leaves the record. */
-  #written: Kind | undefined;
+  /** What the script that goes on has written of jobs, before their runs leave the record: by jid, or by proof. */
+  readonly #written = new Map<string, Kind>();
 
   private constructor({ keys, url }: Scene) {
     this.#keys = keys;
@@ -104,33 +103,40 @@ export class Record {
   }
 
   #note(line: string): void {
-    const start = line.slice(0, LONGEST_START).matchAll(ARGUMENT);
-    const [command = "", key = "", proof = ""] = Array.from(start, ([, argument = ""]) => argument);
+    if (SCRIPT.test(line)) return this.#written.clear();
+    const [command = "", key = "", ...told] = Array.from(line.matchAll(ARGUMENT), ([, argument = ""]) => argument);
     const { prefix, retry, dead } = this.#keys;
-    const verb = command.toUpperCase();
-    if (verb.startsWith("EVAL")) this.#written = undefined;
     if (!key.startsWith(prefix)) return;
+    const verb = command.toUpperCase();
     const name = `${verb} ${key.slice(prefix.length).replace(/:[^:]*$/, "")}`;
-    if (name === "HSET assured:running") this.#begin(proof, line);
-    else if (name === "HDEL assured:running") this.#end(proof);
-    else if (name === "ZADD assured:given" || /^[LR]PUSH queue$/.test(name)) this.#written = "returned";
-    else if (verb === "ZADD" && key === retry) this.#written = "retry";
-    else if (verb === "ZADD" && key === dead) this.#written = "dead";
+    if (name === "HSET assured:running") for (const [proof, text] of pairs(told)) this.#begin(proof, text);
+    else if (name === "HDEL assured:running") for (const proof of told) this.#end(proof);
+    else if (name === "ZADD assured:given") for (const [, proof] of pairs(told)) this.#written.set(proof, "returned");
+    else if (/^[LR]PUSH queue$/.test(name)) for (const text of told) this.#written.set(jidIn(text) ?? text, "returned");
+    else if (verb === "ZADD" && (key === retry || key === dead))
+      for (const [, text] of pairs(told)) this.#written.set(jidIn(text) ?? text, key === retry ? "retry" : "dead");
   }
 
-  #begin(proof: string, line: string): void {
-    const at = line.indexOf(JID);
-    const jid = at < 0 ? proof : line.slice(at + JID.length, line.indexOf("\\", at + JID.length));
-    this.#runs.set(proof, { jid, proof });
+  #begin(proof: string, text: string): void {
+    this.#runs.set(proof, { jid: jidIn(text) ?? text, proof });
   }
 
   #end(proof: string): void {
     const run = this.#runs.get(proof);
-    const kind = this.#written ?? "done";
-    this.#written = undefined;
     if (run === undefined || run.kind !== undefined) return;
+    const kind = this.#written.get(proof) ?? this.#written.get(run.jid) ?? "done";
     run.kind = kind;
     if (kind === "returned") return;
     this.#ends.set(run.jid, [...(this.#ends.get(run.jid) ?? []), { kind, proof }]);
   }
+}
+
+function* pairs(told: readonly string[]): Iterable<readonly [string, string]> {
+  for (let at = 0; at + 1 < told.length; at += 2) yield [told[at]!, told[at + 1]!];
+}
+
+/* Of a payload as MONITOR quotes it. */
+function jidIn(text: string): string | undefined {
+  const at = text.indexOf(JID);
+  return at < 0 ? undefined : text.slice(at + JID.length, text.indexOf("\\", at + JID.length));
 }

@@ -1,9 +1,9 @@
 /* What Sidekiq's Redis itself did with each job: Sidekiq keeps no record of that, so it is read from the commands that were
  * carried out. No worker is asked.
  *
- * A run begins when its proof is written into the record of runs, and is over when it is removed there. What its script
- * wrote just before tells how: into the retries, into the dead set, that it was given away, back onto a queue; nothing
- * means that it is done. A proof names the process by the identity under which Sidekiq lists it; which one of the storm
+ * A run begins when its proof is written into the record of runs, and is over when it is removed there. What the same script
+ * wrote of it before tells how: that its proof was given away, or its job into the retries, into the dead set, back onto
+ * a queue; nothing means that it is done. A proof names the process by the identity under which Sidekiq lists it; which one of the storm
  * that is stands in what the process said about itself there. */
 import { watch } from "./monitor.mjs";
 
@@ -24,8 +24,8 @@ export class SidekiqRecord {
   #names = new Map();
   /** @type {Map<string, () => void>} */
   #marks = new Map();
-  /** By the same script, since the last run left the record. @type {Written[]} */
-  #written = [];
+  /** By the script that goes on: by proof, or by job. @type {Map<string, Written>} */
+  #written = new Map();
   /** @type {string | undefined} */
   #broken;
   /** @type {{ close: () => void } | undefined} */
@@ -61,33 +61,30 @@ export class SidekiqRecord {
 
   /** @param {Carried} one */
   #note({ at, isScripted, command, args }) {
-    if (!isScripted) this.#written = [];
+    if (!isScripted) this.#written.clear();
     if (command === "echo") return this.#marks.get(args()[0] ?? "")?.();
     if (!["hset", "hdel", "zadd", "lpush", "rpush"].includes(command)) return;
-    const [key = "", field = "", value = ""] = args();
-    if (key.startsWith(RUNNING)) this.#noteRun(at, command, [field, value]);
-    else if (command === "hset" && field === "info") this.#names.set(key, nameIn(value));
-    else if (command === "zadd") this.#noteSet(key, value);
-    else if (key.startsWith("queue:")) this.#written.push({ what: "queue", text: field });
+    const [key = "", ...told] = args();
+    if (key.startsWith(RUNNING) && command === "hset") for (const pair of pairs(told)) this.#begin(at, ...pair);
+    else if (key.startsWith(RUNNING)) for (const proof of told) this.#over(at, proof);
+    else if (command === "hset" && told[0] === "info") this.#names.set(key, nameIn(told[1] ?? ""));
+    else if (command === "zadd") this.#noteSet(key, told);
+    else if (key.startsWith("queue:")) for (const text of told) this.#written.set(jobIn(text), { what: "queue", text });
   }
 
-  /** @param {string} key @param {string} value */
-  #noteSet(key, value) {
-    if (key === "retry" || key === "dead") this.#written.push({ what: key, text: value });
-    else if (key.startsWith("assured:given:")) this.#written.push({ what: "given", text: value });
-  }
-
-  /** @param {number} at @param {string} command @param {readonly [string, string]} field */
-  #noteRun(at, command, [proof, payload]) {
-    if (command === "hset") this.#begin(at, proof, payload);
-    else this.#over(at, proof);
-    this.#written = [];
+  /** @param {string} key @param {readonly string[]} told */
+  #noteSet(key, told) {
+    const isGiven = key.startsWith("assured:given:");
+    for (const [, text] of pairs(told)) {
+      if (key === "retry" || key === "dead") this.#written.set(jobIn(text), { what: key, text });
+      else if (isGiven) this.#written.set(text, { what: "given", text });
+    }
   }
 
   /** @param {number} at @param {string} proof @param {string} payload */
   #begin(at, proof, payload) {
     const [, identity = "", number] = PROOF.exec(proof) ?? [];
-    const { jid: job } = JSON.parse(payload);
+    const job = jobIn(payload);
     const run = Number(number);
     this.#runs.set(proof, { job, run, process: this.#names.get(identity) ?? identity, isOver: false });
     this.#facts.push({ job, at, what: "active", run });
@@ -99,7 +96,7 @@ export class SidekiqRecord {
     if (found === undefined || found.isOver) return;
     found.isOver = true;
     const { job, process, run } = found;
-    const written = this.#written.at(-1);
+    const written = this.#written.get(proof) ?? this.#written.get(job);
     if (written === undefined) this.#facts.push({ job, at, what: "completed", by: { process, run } });
     else if (written.what === "dead") this.#facts.push({ job, at, what: "failed", ...signed(written.text) });
     else this.#facts.push({ job, at, what: "returned", detail: DETAILS[written.what] });
@@ -107,6 +104,14 @@ export class SidekiqRecord {
 }
 
 const DETAILS = { retry: "to be tried again", given: "given back", queue: "not for this worker" };
+
+/** @param {readonly string[]} told @returns {Iterable<[string, string]>} */
+function* pairs(told) {
+  for (let at = 0; at + 1 < told.length; at += 2) yield [told[at] ?? "", told[at + 1] ?? ""];
+}
+
+/** @param {string} payload @returns {string} */
+const jobIn = (payload) => JSON.parse(payload).jid;
 
 /** @param {string} info */
 const nameIn = (info) => String(JSON.parse(info).tag ?? "");
