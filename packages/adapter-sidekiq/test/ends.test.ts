@@ -139,23 +139,25 @@ describe("many at once", () => {
     expect([await processed(scene), await scene.running(), host.lostRuns]).toEqual([1_000, {}, []]);
   });
 
-  test("one that Redis cannot write keeps no other, and comes when it can", async () => {
+  test("one that Redis cannot write keeps no other, and comes when it can; each is counted once", async () => {
     const { opened, open: release } = gate();
     const { scene, host, told } = await open(async ({ args }) => {
       await opened;
       if (args[0] === "fails") fails();
     });
+    const first = await scene.push();
     const bad = await scene.push({ args: ["fails"] });
-    const good = await scene.push();
-    await until("both run", () => host.runs.length === 2);
+    const last = await scene.push();
+    await until("all run", () => host.runs.length === 3);
     await scene.redis.set(scene.keys.retry, "no sorted set");
     release();
-    await until("the good one has ended", () => told.includes(`completed ${good}`));
+    for (const good of [first, last]) await until("the good ones have ended", () => told.includes(`completed ${good}`));
     expect(Object.values(await scene.running()).join()).toContain(bad);
     await scene.redis.del(scene.keys.retry);
     await until("the other one has ended", () => told.includes(`failed ${bad} retry`));
     expect(await entries(scene, scene.keys.retry)).toHaveLength(1);
-    expect([told.length, await scene.running(), host.lostRuns]).toEqual([2, {}, []]);
+    expect([await processed(scene), Number(await scene.redis.get(scene.keys.failed))]).toEqual([3, 1]);
+    expect([told.length, await scene.running(), host.lostRuns]).toEqual([3, {}, []]);
   });
 });
 

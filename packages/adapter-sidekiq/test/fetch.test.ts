@@ -132,6 +132,26 @@ describe("order", () => {
   });
 });
 
+describe("slots", () => {
+  test.each([1, 2, 3, 10])(
+    "%i: all are used, and never one more, whatever two fetches bring at once",
+    async (slots) => {
+      const scene = new Scene(server.url);
+      await pushMany(scene, 1_000);
+      let [running, most, ended] = [0, 0, 0];
+      const { worker, started } = working(scene, { concurrency: slots }, async () => {
+        most = Math.max(most, ++running);
+        if (ended % 7 !== 0) await sleep(2); // some take longer than others
+        running--;
+        ended++;
+      });
+      await worker.start();
+      await until("all ran", () => ended === 1_000);
+      expect([most, started.length]).toEqual([slots, 1_000]);
+    },
+  );
+});
+
 describe("several sets", () => {
   test("each has slots of its own, also for a queue that both serve", async () => {
     const scene = new Scene(server.url);
