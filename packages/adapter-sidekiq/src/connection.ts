@@ -115,8 +115,11 @@ export class Connection {
   #endTurn(): void {
     const { stream } = this.#client as unknown as { stream: Socket | undefined };
     stream?.cork();
-    for (const send of this.#atTurnsEnd.splice(0)) send();
-    stream?.uncork();
+    try {
+      for (const send of this.#atTurnsEnd.splice(0)) send();
+    } finally {
+      stream?.uncork();
+    }
   }
 
   #define({ name, keys, lua }: Script): void {

@@ -10,13 +10,14 @@ import { readText } from "./wire/payload.ts";
 import type { Payload, Read } from "./wire/payload.ts";
 import { classOf } from "./worker/job.ts";
 
-/** Remembered at most, per adapter. */
-const MOST = 20_000;
+/** Characters of payloads that are remembered at most, per adapter. */
+const MOST = 20_000_000;
 
 export class Orphans {
   readonly #redis: Connection;
   readonly #keys: Keys;
   readonly #read = new Map<string, Read>();
+  #size = 0;
   /** Holders that were put into their graves by this process. */
   readonly #certified = new Set<string>();
 
@@ -46,13 +47,21 @@ export class Orphans {
   }
 
   forget(proof: string): void {
+    this.#size -= this.#read.get(proof)?.text.length ?? 0;
     this.#read.delete(proof);
+  }
+
+  #remember(proof: string, read: Read): void {
+    this.forget(proof);
+    if (this.#size + read.text.length > MOST) return;
+    this.#size += read.text.length;
+    this.#read.set(proof, read);
   }
 
   #orphan(queue: string, { proof, run, text }: Recorded, holder: Incarnation): Orphan {
     const read = readText(text);
     const { payload } = read;
-    if (this.#read.size < MOST) this.#read.set(proof, read);
+    this.#remember(proof, read);
     const name = payload && classOf(payload);
     const id = idOf(payload, run);
     return {

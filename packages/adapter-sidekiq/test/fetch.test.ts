@@ -178,6 +178,35 @@ describe("several sets", () => {
   });
 });
 
+describe("a set whose fetch fails again and again", () => {
+  test(
+    "takes nothing from the others: what they hold is not given back, and runs once",
+    { timeout: 60_000 },
+    async () => {
+      const scene = new Scene(server.url);
+      const count = 40_000;
+      for (let n = 0; n < count; n += 1_000) {
+        const texts = Array.from({ length: 1_000 }, () => scene.text({ queue: "good" }));
+        await scene.redis.lpush(scene.keys.queue("good").waiting, ...texts);
+      }
+      await scene.redis.set(scene.keys.queue("bad").waiting, "no list");
+      const sets = [
+        { queues: ["good"], concurrency: 10 },
+        { queues: ["bad"], concurrency: 1 },
+      ];
+      const { worker, started } = working(scene, { sets });
+      let failures = 0;
+      worker.on("error", () => failures++);
+      await worker.start();
+      await until("all ran", () => started.length >= count, 60_000);
+      expect(new Set(jidsOf(started)).size).toBe(started.length);
+      await until("all have ended", async () => Object.keys(await scene.running("good")).length === 0);
+      expect(await scene.waiting("good")).toEqual([]);
+      expect(failures).toBeGreaterThan(1);
+    },
+  );
+});
+
 describe("a queue that is paused by Sidekiq's Web", () => {
   async function fetches({ redis }: Scene): Promise<number> {
     const stats = await redis.info("commandstats");

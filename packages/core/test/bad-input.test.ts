@@ -413,6 +413,32 @@ describe("a stranger's data under a key of ours", () => {
   });
 });
 
+describe.concurrent("what a stranger wrote among our records", () => {
+  test.each(["{}", "[]", '{"run":null}', "no JSON", "7"])(
+    "a claim that reads %s keeps no case open, and no event is written twice",
+    async (text) => {
+      const namespace = newNamespace();
+      const store = storeAt(shared.url, namespace);
+      await store.open();
+      const orphans = ["1", "2", "3"].map((id) => ({ queue: "q", id, run: 1, holder: "dead.1", proof: "p" }));
+      await store.casebook.open(
+        orphans.map((orphan) => ({ orphan, charged: true })),
+        60_000,
+      );
+      await admin.hset(keysOf(namespace).claims("dead.1"), JSON.stringify(["q", "2"]), text);
+      const settlements = orphans.map((orphan) => ({
+        orphan,
+        outcome: "requeued" as const,
+        event: { type: "orphan.recovered", who: "me", job: orphan.id },
+      }));
+      expect(await store.casebook.settle(settlements)).toEqual([true, true, true]);
+      expect(await store.casebook.settle(settlements)).toEqual([false, false, false]);
+      const { items } = await store.ledger.history("recoveries", { limit: 10 });
+      expect(items.map(({ job }) => String(job)).toSorted()).toEqual(["1", "2", "3"]);
+    },
+  );
+});
+
 describe.concurrent("a server that changes while it is used", () => {
   test("scripts that are flushed in the middle are simply sent again", async () => {
     const namespace = newNamespace();

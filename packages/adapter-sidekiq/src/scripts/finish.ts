@@ -1,8 +1,8 @@
 import type { Script } from "../connection.ts";
 
 /* Ends runs: each only while its proof stands in the record, with everything that Sidekiq writes about it, so that there
- * is no instant between the acknowledgement of a job and its retry. Written first and removed last; when one cannot be
- * written none was removed, and all may be sent again: what stands in a set twice stands there once.
+ * is no instant between the acknowledgement of a job and its retry. Written first and removed last: when one cannot be
+ * written, all of its queue may be sent again, and at worst a job is there twice.
  *   KEYS[1] retry  KEYS[2] dead  KEYS[3..6] stat:processed, stat:failed, both of the day  KEYS[7] work  KEYS[8] workers
  *   then for each queue: running, given, waiting
  *   ARGV[1] most entries in the dead set  ARGV[2] seconds that they are kept  then for each end: index of its queue,
@@ -53,8 +53,10 @@ export const finish: Script = {
         reply[#reply + 1] = 1
       end
     end
-    for queue, of in pairs(back) do redis.call('LPUSH', KEYS[11 + 3 * queue], unpack(of)) end
-    for queue, of in pairs(ended) do redis.call('HDEL', KEYS[9 + 3 * queue], unpack(of)) end
+    for queue, of in pairs(ended) do
+      if back[queue] then redis.call('LPUSH', KEYS[11 + 3 * queue], unpack(back[queue])) end
+      redis.call('HDEL', KEYS[9 + 3 * queue], unpack(of))
+    end
     redis.call('HDEL', KEYS[7], unpack(runs))
     redis.call('HDEL', KEYS[8], unpack(runs))
     if dead then

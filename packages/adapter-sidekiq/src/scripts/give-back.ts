@@ -1,7 +1,8 @@
 import type { Script } from "../connection.ts";
 
 /* Moves orphans of one queue back, or beside it until they are due. One command for all that one key gets or loses, in
- * their order; written first and removed last, so that an error in between leaves a job twice, never nowhere.
+ * their order; written first and removed last, so that an error in between leaves jobs of the batch twice, never nowhere.
+ * Sidekiq's own lists come last, and nothing depends on them.
  *   KEYS[1] running  KEYS[2] given  KEYS[3] queues  then for each: work, workers, waiting, parked
  *   ARGV for each: proof, run, payload (empty: as it is), delay in ms, RPUSH (it is the next one) or LPUSH (behind all
  *   others), name of the queue that it goes to. Returns requeued | already | finished for each. */
@@ -43,13 +44,17 @@ export const requeue: Script = {
       end
     end
     for n, proof in ipairs(proofs) do
+      if reply[n] == 'requeued' then add('HDEL', KEYS[1], proof) end
+    end
+    for _, call in ipairs(calls) do redis.call(unpack(call)) end
+    calls = {}
+    for n = 1, #proofs do
       if reply[n] == 'requeued' then
         add('HDEL', KEYS[4 * n], ARGV[6 * n - 4])
         add('HDEL', KEYS[4 * n + 1], ARGV[6 * n - 4])
-        add('HDEL', KEYS[1], proof)
       end
     end
-    for _, call in ipairs(calls) do redis.call(unpack(call)) end
+    for _, call in ipairs(calls) do redis.pcall(unpack(call)) end
     return reply`,
 };
 

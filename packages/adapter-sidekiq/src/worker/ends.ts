@@ -1,7 +1,8 @@
 /* Sends the ends of runs, those of one turn of the event loop together.
  *
- * No answer is no refusal: an end is repeated until it was answered, or its run was given up. The script compares, so a
- * repeated one can do no harm; when the run is not there any more and was not given away either, the first try was heard.
+ * No answer is no refusal: an end is repeated until it was answered, or its run was given up. The script compares, so one
+ * that was carried out is not carried out again, and one that Redis could write only in part leaves a job twice at worst;
+ * when the run is not there any more and was not given away either, the first try was heard.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Connection } from "../connection.ts";

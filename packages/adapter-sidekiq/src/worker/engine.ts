@@ -10,6 +10,7 @@ import type { AdapterHost, RunControl } from "@assured-jobs/core";
 import { Connection } from "../connection.ts";
 import { keysWith } from "../keys.ts";
 import type { Keys } from "../keys.ts";
+import { proofOf } from "../proof.ts";
 import { giveBack, refreshed } from "../requeue.ts";
 import { versionsBeside } from "../sidekiq-version.ts";
 import { readText } from "../wire/payload.ts";
@@ -17,6 +18,7 @@ import { Ends } from "./ends.ts";
 import { Executor } from "./executor.ts";
 import type { Telling } from "./executor.ts";
 import { Fetcher } from "./fetcher.ts";
+import type { Fetched } from "./fetcher.ts";
 import type { DeathHandler, ServerMiddleware, SidekiqJobClass } from "./handlers.ts";
 import { HolderBook } from "./holder.ts";
 import { startKeeper } from "./keeper.ts";
@@ -79,10 +81,8 @@ export class Engine {
     this.#holders = new HolderBook({ redis, keys, identity, queues, known, changed: () => this.#hosted.changed() });
     const tell = (error: unknown): void => telling.error(error);
     const writeWorkers = (): boolean => this.#writesWorkers;
-    const executor = this.#executor(new Ends({ redis, keys, identity, deadSet: options.deadSet, tell }));
-    const shared = { redis, keys, identity, writeWorkers, tell, holders: this.#holders, watches: this.#watches };
-    this.#fetchers = options.sets.map(
-      (set) => new Fetcher({ ...shared, ...set, start: (job, freed) => executor.start(job, freed) }),
+    this.#fetchers = this.#fetchersFor(
+      this.#executor(new Ends({ redis, keys, identity, deadSet: options.deadSet, tell })),
     );
     this.#poller = new Poller({ redis, keys, tell, interval: options.pollInterval, unit: () => options.unit });
     const { tag, labels, signalled } = parts;
@@ -199,6 +199,19 @@ export class Engine {
     const mayFetch = this.#phase === "started" && !this.#isPaused && !this.#isQuiet;
     if (!mayFetch || (this.#isOwned && this.#host === undefined)) return;
     for (const fetcher of this.#fetchers) fetcher.open();
+  }
+
+  #fetchersFor(executor: Executor): readonly Fetcher[] {
+    const { redis, keys, identity, live } = this;
+    const { options, telling } = this.#parts;
+    const shared = { redis, keys, identity, holders: this.#holders, watches: this.#watches };
+    const calls = {
+      writeWorkers: () => this.#writesWorkers,
+      arrived: ({ holder, run }: Fetched) => live.arrived(proofOf(holder, run)),
+      start: (job: Fetched, freed: () => void) => executor.start(job, freed),
+      tell: (error: unknown) => telling.error(error),
+    };
+    return options.sets.map((set) => new Fetcher({ ...shared, ...set, ...calls }));
   }
 
   #executor(ends: Ends): Executor {

@@ -64,8 +64,8 @@ export class Executor {
     const refusal = payload && this.#refusalOf(payload);
     const work = refusal === undefined ? this.#execute(job) : this.#refuse(job, refusal);
     this.#parts.live.during(job.run, fetched, work, (failure) => {
-      if (failure) this.#parts.telling.error(failure.error);
       freed();
+      if (failure) this.#parts.telling.error(failure.error);
     });
     return refusal === undefined;
   }

@@ -45,6 +45,8 @@ export interface FetcherParts {
   readonly holders: HolderBook;
   /** Whether Sidekiq's older list of running jobs is written as well. */
   readonly writeWorkers: () => boolean;
+  /** It is held now, and begins in a moment: what is held without our knowledge is given back (holder.ts). */
+  readonly arrived: (job: Fetched) => void;
   /** Runs a job; calls `freed` when its slot is free again. False for one that has to go back as it came. */
   readonly start: (job: Fetched, freed: () => void) => boolean;
   readonly tell: (error: unknown) => void;
@@ -118,8 +120,9 @@ export class Fetcher {
 
   async #round(wanted: number): Promise<void> {
     try {
-      const taken = await this.#takeInTurn(wanted).finally(() => (this.#asked -= wanted));
-      if (taken === undefined) return await this.#pause(() => this.#inGrave());
+      const holder = this.#parts.holders.current;
+      const taken = await this.#takeInTurn(wanted, holder).finally(() => (this.#asked -= wanted));
+      if (taken === undefined) return await this.#pause(() => this.#inGrave(holder));
       const started = taken.jobs.map((job) => this.#start(job));
       if (started.length === wanted) return this.#go();
       if (started.length > 0 && !started.includes(true)) return await this.#pause(() => this.#rest(REST));
@@ -138,8 +141,9 @@ export class Fetcher {
   }
 
   /* The next one's turn comes when the short jobs of this one have ended, and their ends have been sent. */
-  async #takeInTurn(wanted: number): Promise<Taken | undefined> {
-    const taken = await this.#take(wanted);
+  async #takeInTurn(wanted: number, holder: string): Promise<Taken | undefined> {
+    const taken = await this.#take(wanted, holder);
+    for (const job of taken?.jobs ?? []) this.#parts.arrived(job);
     while (this.#isTurnTaken) await immediate();
     this.#isTurnTaken = true;
     setImmediate(() => setImmediate(() => (this.#isTurnTaken = false)));
@@ -158,9 +162,8 @@ export class Fetcher {
   }
 
   /* Undefined when the holder is refused. */
-  async #take(wanted: number): Promise<Taken | undefined> {
-    const { redis, keys, identity, ordering, holders, writeWorkers } = this.#parts;
-    const holder = holders.current;
+  async #take(wanted: number, holder: string): Promise<Taken | undefined> {
+    const { redis, keys, identity, ordering, writeWorkers } = this.#parts;
     const { names, first } = ordering.draw(wanted);
     const where = [
       keys.run,
@@ -214,8 +217,10 @@ export class Fetcher {
     await sleep(ms, undefined, { signal: waiting.signal }).catch(() => {});
   }
 
-  /* The others took us for dead; core hears of it in a moment and pauses us. Else nobody did, and another holder will do. */
-  async #inGrave(): Promise<void> {
+  /* Another set of this worker lost an answer. Or the others took us for dead; core hears of it in a moment and pauses us.
+   * Else nobody did, and another holder will do. */
+  async #inGrave(holder: string): Promise<void> {
+    if (await this.#parts.holders.hasLeft(holder)) return;
     await this.#rest(GRAVE_PATIENCE);
     if (this.#isOpen) await this.#parts.holders.renew();
   }

@@ -24,6 +24,8 @@ export class HolderBook {
   readonly #parts: HolderParts;
   #life = 1;
   #current: string;
+  /** The one that goes on, or the last one. */
+  #retraction: Promise<void> | undefined;
 
   constructor(parts: HolderParts) {
     this.#parts = parts;
@@ -49,6 +51,18 @@ export class HolderBook {
 
   /** Takes a new name, and gives back what the old one holds without our knowledge. Rejects when Redis cannot be reached. */
   async retract(): Promise<void> {
+    const retraction = this.#retract();
+    this.#retraction = retraction.catch(() => {});
+    await retraction;
+  }
+
+  /** Whether a name is an old one by now, or will be when a retraction that goes on has ended. */
+  async hasLeft(name: string): Promise<boolean> {
+    await this.#retraction;
+    return this.#current !== name;
+  }
+
+  async #retract(): Promise<void> {
     const { redis, keys, queues, known } = this.#parts;
     const old = this.#current;
     await redis.call("ZADD", keys.graves, await redis.now(), old);

@@ -19,6 +19,8 @@ export interface LiveRun {
 export class LiveRuns {
   readonly #byProof = new Map<string, LiveRun>();
   readonly #byId = new Map<string, LiveRun>();
+  /** Proofs of what was fetched and waits for its turn to begin. */
+  readonly #arrived = new Set<string>();
   #idle: (() => void)[] = [];
 
   get size(): number {
@@ -29,13 +31,19 @@ export class LiveRuns {
     return this.#byProof.values();
   }
 
+  /** What this process holds by its own knowledge, begun or not. */
   get proofs(): ReadonlySet<string> {
-    return new Set(this.#byProof.keys());
+    return new Set([...this.#arrived, ...this.#byProof.keys()]);
   }
 
   /** The newest run of a job. */
   of(id: string): LiveRun | undefined {
     return this.#byId.get(id);
+  }
+
+  /** It was fetched, and will begin in a moment. */
+  arrived(proof: string): void {
+    this.#arrived.add(proof);
   }
 
   /** On the list until `work` has ended; then `after` is called, with the error if there was one. */
@@ -46,6 +54,7 @@ export class LiveRuns {
     after: (failure?: { readonly error: unknown }) => void,
   ): void {
     const live: LiveRun = { run, fetched, work, since: Date.now(), isEnding: false };
+    this.#arrived.delete(run.proof);
     this.#byProof.set(run.proof, live);
     this.#byId.set(run.id, live);
     const end = (failure?: { readonly error: unknown }): void => {

@@ -36,8 +36,8 @@ export class Record {
   #isClosed = false;
   /** Of a line that is not complete. */
   #rest: string[] = [];
-  /** What the script that goes on has written of jobs, before their runs leave the record: by jid, or by proof. */
-  readonly #written = new Map<string, Kind>();
+  /** What the script that goes on has written of jobs, before their runs leave the record, one for each: by jid, or by proof. */
+  readonly #written = new Map<string, Kind[]>();
 
   private constructor({ keys, url }: Scene) {
     this.#keys = keys;
@@ -111,10 +111,14 @@ export class Record {
     const name = `${verb} ${key.slice(prefix.length).replace(/:[^:]*$/, "")}`;
     if (name === "HSET assured:running") for (const [proof, text] of pairs(told)) this.#begin(proof, text);
     else if (name === "HDEL assured:running") for (const proof of told) this.#end(proof);
-    else if (name === "ZADD assured:given") for (const [, proof] of pairs(told)) this.#written.set(proof, "returned");
-    else if (/^[LR]PUSH queue$/.test(name)) for (const text of told) this.#written.set(jidIn(text) ?? text, "returned");
+    else if (name === "ZADD assured:given") for (const [, proof] of pairs(told)) this.#write(proof, "returned");
+    else if (/^[LR]PUSH queue$/.test(name)) for (const text of told) this.#write(jidIn(text) ?? text, "returned");
     else if (verb === "ZADD" && (key === retry || key === dead))
-      for (const [, text] of pairs(told)) this.#written.set(jidIn(text) ?? text, key === retry ? "retry" : "dead");
+      for (const [, text] of pairs(told)) this.#write(jidIn(text) ?? text, key === retry ? "retry" : "dead");
+  }
+
+  #write(of: string, kind: Kind): void {
+    this.#written.set(of, [...(this.#written.get(of) ?? []), kind]);
   }
 
   #begin(proof: string, text: string): void {
@@ -124,7 +128,7 @@ export class Record {
   #end(proof: string): void {
     const run = this.#runs.get(proof);
     if (run === undefined || run.kind !== undefined) return;
-    const kind = this.#written.get(proof) ?? this.#written.get(run.jid) ?? "done";
+    const kind = this.#written.get(proof)?.shift() ?? this.#written.get(run.jid)?.shift() ?? "done";
     run.kind = kind;
     if (kind === "returned") return;
     this.#ends.set(run.jid, [...(this.#ends.get(run.jid) ?? []), { kind, proof }]);

@@ -24,7 +24,7 @@ export class SidekiqRecord {
   #names = new Map();
   /** @type {Map<string, () => void>} */
   #marks = new Map();
-  /** By the script that goes on: by proof, or by job. @type {Map<string, Written>} */
+  /** By the script that goes on, one for each end: by proof, or by job. @type {Map<string, Written[]>} */
   #written = new Map();
   /** @type {string | undefined} */
   #broken;
@@ -69,16 +69,21 @@ export class SidekiqRecord {
     else if (key.startsWith(RUNNING)) for (const proof of told) this.#over(at, proof);
     else if (command === "hset" && told[0] === "info") this.#names.set(key, nameIn(told[1] ?? ""));
     else if (command === "zadd") this.#noteSet(key, told);
-    else if (key.startsWith("queue:")) for (const text of told) this.#written.set(jobIn(text), { what: "queue", text });
+    else if (key.startsWith("queue:")) for (const text of told) this.#write(jobIn(text), { what: "queue", text });
   }
 
   /** @param {string} key @param {readonly string[]} told */
   #noteSet(key, told) {
     const isGiven = key.startsWith("assured:given:");
     for (const [, text] of pairs(told)) {
-      if (key === "retry" || key === "dead") this.#written.set(jobIn(text), { what: key, text });
-      else if (isGiven) this.#written.set(text, { what: "given", text });
+      if (key === "retry" || key === "dead") this.#write(jobIn(text), { what: key, text });
+      else if (isGiven) this.#write(text, { what: "given", text });
     }
+  }
+
+  /** @param {string} of @param {Written} written */
+  #write(of, written) {
+    this.#written.set(of, [...(this.#written.get(of) ?? []), written]);
   }
 
   /** @param {number} at @param {string} proof @param {string} payload */
@@ -96,7 +101,7 @@ export class SidekiqRecord {
     if (found === undefined || found.isOver) return;
     found.isOver = true;
     const { job, process, run } = found;
-    const written = this.#written.get(proof) ?? this.#written.get(job);
+    const written = this.#written.get(proof)?.shift() ?? this.#written.get(job)?.shift();
     if (written === undefined) this.#facts.push({ job, at, what: "completed", by: { process, run } });
     else if (written.what === "dead") this.#facts.push({ job, at, what: "failed", ...signed(written.text) });
     else this.#facts.push({ job, at, what: "returned", detail: DETAILS[written.what] });

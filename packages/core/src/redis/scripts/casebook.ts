@@ -1,10 +1,13 @@
 import { decode } from "./fragments.ts";
 
-/* Whether an open case is about this run, without decoding it, which is most of what settling costs: inside a JSON string
- * every quote is escaped, so these texts stand nowhere else. An incarnation needs no escape. */
+/* Whether an open case is about this run. Most are told without decoding them, which is most of what settling costs: inside
+ * a JSON string every quote is escaped, so these texts stand nowhere else. What is written in another way is decoded. */
 const isAbout: string = `
   local function isAbout(record, run, holder)
-    return string.match(record, '"run":(%d+)') == run and string.match(record, '"holder":"([^"]*)"') == holder
+    local isSame = string.match(record, '"run":(%d+)') == run and string.match(record, '"holder":"([^"]*)"') == holder
+    if isSame then return true end
+    local orphan = (decode(record) or {}).orphan
+    return type(orphan) == 'table' and orphan.run == tonumber(run) and orphan.holder == holder
   end
 `;
 
@@ -58,7 +61,8 @@ export const open: string = `
   return answers
 `;
 
-/* Close cases; the one who closes writes the event, so it is written once.
+/* Close cases; the one who closes writes the event, so it is written once. Everything is read before the first write, which
+ * is one that a full server takes; a claim that nobody can read is left where it is and keeps no case open.
  *   KEYS    cases, pending, claimed, history, settled, then the claims of each holder
  *   ARGV    queue, maxlen, ms to remember the settlement, then for each: id, run, holder, claim field, event (JSON)
  *   Returns for each: 1 when this call closed it, else 0 */
@@ -71,7 +75,7 @@ export const settle: string = `
   local ids = {}
   for at = 4, #ARGV, 5 do ids[#ids + 1] = ARGV[at] end
   local found = redis.call('HMGET', KEYS[1], unpack(ids))
-  local answers, closed, isClosed, marks, ended = {}, {}, {}, {}, {}
+  local answers, closed, isClosed, marks, events, ended = {}, {}, {}, {}, {}, {}
   for n, id in ipairs(ids) do
     local at, claims = 5 * n - 1, KEYS[5 + n]
     local run, holder, field, event = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
@@ -82,10 +86,11 @@ export const settle: string = `
       closed[#closed + 1] = id
       marks[#marks + 1] = now
       marks[#marks + 1] = run .. ' ' .. holder .. ' ' .. id
-      redis.call('XADD', KEYS[4], 'MAXLEN', '~', maxlen, '*', 'e', event)
-      local text = redis.call('HGET', claims, field)
-      local claim = text and decode(text)
-      if claim and claim.run <= tonumber(run) then
+      events[#events + 1] = event
+      local text = redis.pcall('HGET', claims, field)
+      local claim = type(text) == 'string' and decode(text)
+      local latest = claim and tonumber(claim.run)
+      if latest and latest <= tonumber(run) then
         ended[claims] = ended[claims] or {holder = holder}
         table.insert(ended[claims], field)
       end
@@ -95,6 +100,7 @@ export const settle: string = `
     redis.call('HDEL', KEYS[1], unpack(closed))
     redis.call('ZADD', KEYS[5], unpack(marks))
   end
+  for _, event in ipairs(events) do redis.call('XADD', KEYS[4], 'MAXLEN', '~', maxlen, '*', 'e', event) end
   for claims, fields in pairs(ended) do
     redis.call('HDEL', claims, unpack(fields))
     local left = redis.call('HLEN', claims)

@@ -179,6 +179,29 @@ const cases: readonly SuiteTest<Scene>[] = [
       assert.deepEqual(await pendingOrphans(scene), [standing]);
     }),
   ),
+  inStore("a case is closed whatever its run, its holder and its id are made of", async (scene) => {
+    const odd = [
+      { run: -5 },
+      { run: 1.5 },
+      { run: 1e22 },
+      { holder: 'a "quoted" \\ one.1' },
+      { id: '"run":7,"holder":"b.2"' },
+      { name: '","run":9,"holder":"c.3' },
+    ];
+    for (const change of odd) {
+      const orphan = orphanOf("a.1", { id: JSON.stringify(change), ...change });
+      await openOne(scene.store, orphan);
+      assert.deepEqual(await scene.other.casebook.settle([settlementOf({ ...orphan, run: 7, holder: "b.2" })]), [
+        false,
+      ]);
+      assert.deepEqual(await scene.other.casebook.settle([settlementOf({ ...orphan, run: 9, holder: "c.3" })]), [
+        false,
+      ]);
+      assert.deepEqual(await scene.other.casebook.settle([settlementOf(orphan)]), [true]);
+    }
+    assert.deepEqual(await pendingOrphans(scene), []);
+    assert.equal((await scene.history("recoveries")).length, odd.length);
+  }),
   inStore("queues and ids that look alike never share a case or a budget", async (scene) => {
     const pairs = [
       ["a:b", "c"],
