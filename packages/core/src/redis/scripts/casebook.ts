@@ -1,16 +1,5 @@
 import { decode } from "./fragments.ts";
 
-/* Whether an open case is about this run. Most are told without decoding them, which is most of what settling costs: inside
- * a JSON string every quote is escaped, so these texts stand nowhere else. What is written in another way is decoded. */
-const isAbout: string = `
-  local function isAbout(record, run, holder)
-    local isSame = string.match(record, '"run":(%d+)') == run and string.match(record, '"holder":"([^"]*)"') == holder
-    if isSame then return true end
-    local orphan = (decode(record) or {}).orphan
-    return type(orphan) == 'table' and orphan.run == tonumber(run) and orphan.holder == holder
-  end
-`;
-
 /* Open cases: record each death in its job's budget (a set of incarnations: the same death never counts twice) and
  * keep the orphan until somebody settles it. Repeating it changes nothing, also after another one has settled it: a
  * recoverer that read the queue before the move and opens after the settlement must not cause a second event.
@@ -68,7 +57,6 @@ export const open: string = `
  *   Returns for each: 1 when this call closed it, else 0 */
 export const settle: string = `
   ${decode}
-  ${isAbout}
   local queue, maxlen, remembered = ARGV[1], ARGV[2], tonumber(ARGV[3])
   local time = redis.call('TIME')
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -79,8 +67,9 @@ export const settle: string = `
   for n, id in ipairs(ids) do
     local at, claims = 5 * n - 1, KEYS[5 + n]
     local run, holder, field, event = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
+    local orphan = not isClosed[id] and found[n] and (decode(found[n]) or {}).orphan
     answers[n] = 0
-    if not isClosed[id] and found[n] and isAbout(found[n], run, holder) then
+    if type(orphan) == 'table' and orphan.run == tonumber(run) and orphan.holder == holder then
       answers[n] = 1
       isClosed[id] = true
       closed[#closed + 1] = id
