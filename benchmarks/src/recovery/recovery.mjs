@@ -15,14 +15,15 @@ import { gemMissing, passOfGem } from "./gem.mjs";
  */
 export function recovery({ queue, orphans, runs }, say) {
   return onServer(async (server) => {
-    const missing = queue === "sidekiq" ? await gemMissing() : "it knows no other queue than Sidekiq's";
-    if (missing !== undefined && queue === "sidekiq") say(`The gem is not measured: ${missing}`);
-    const beside = missing === undefined ? ["gem/s", "ratio"] : [];
+    const missing = queue === "sidekiq" ? await gemMissing() : undefined;
+    if (missing !== undefined) say(`The gem is not measured: ${missing}`);
+    const hasGem = queue === "sidekiq" && missing === undefined;
+    const beside = hasGem ? ["gem/s", "ratio"] : [];
     const table = new Table(say, ["round", "orphans", "ms", "orphans/s", "slowest call ms", ...beside, "which"]);
     const rounds = [];
     for (let n = 1; n <= runs; n++) {
       const round = await play(server, queue, orphans);
-      const gem = missing === undefined ? await passOfGem(server, orphans) : undefined;
+      const gem = hasGem ? await passOfGem(server, orphans) : undefined;
       rounds.push({ ...round, gem });
       const { ms, slowest } = round;
       const ratio = gem === undefined ? [] : [Math.round(perSecond(orphans, gem)), rounded(gem / ms, 2)];
