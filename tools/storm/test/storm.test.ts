@@ -94,6 +94,8 @@ for (const name of ["generous", "bee-generous", "sidekiq-generous"])
     async () => {
       const { code, verdict, told } = await storm(...SMALL, "--queue", broken(name));
       expect(code).toBe(1);
-      expect(verdict.doubled + (verdict.others["ranAfterEnd"] ?? 0), told).toBeGreaterThan(0);
+      // Whether the second copy of a job starts before or after the first one's end is the machine's choice.
+      const { overlap = 0, ranAfterEnd = 0 } = verdict.others;
+      expect(verdict.doubled + overlap + ranAfterEnd, told).toBeGreaterThan(0);
     },
   );
