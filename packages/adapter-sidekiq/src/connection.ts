@@ -59,6 +59,7 @@ export class Connection {
   readonly #client: Redis;
   readonly #defined = new Set<string>();
   #atTurnsEnd: (() => void)[] = [];
+  #lastInTurn: (() => void)[] = [];
   #lastError = "it was never connected";
   #isClosed = false;
 
@@ -86,8 +87,14 @@ export class Connection {
    * write: the ends of runs, and the fetch for the slots that they free.
    */
   atTurnsEnd(send: () => void): void {
-    if (this.#atTurnsEnd.length === 0) setImmediate(() => this.#endTurn());
+    this.#endOfTurn();
     this.#atTurnsEnd.push(send);
+  }
+
+  /** The same, behind all of those. */
+  lastInTurn(send: () => void): void {
+    this.#endOfTurn();
+    this.#lastInTurn.push(send);
   }
 
   /** The server's clock, ms since 1970. */
@@ -111,12 +118,16 @@ export class Connection {
     this.#client.disconnect();
   }
 
+  #endOfTurn(): void {
+    if (this.#atTurnsEnd.length + this.#lastInTurn.length === 0) setImmediate(() => this.#endTurn());
+  }
+
   /* Each of them sends at once, unless the connection is away. */
   #endTurn(): void {
     const { stream } = this.#client as unknown as { stream: Socket | undefined };
     stream?.cork();
     try {
-      for (const send of this.#atTurnsEnd.splice(0)) send();
+      for (const send of [...this.#atTurnsEnd.splice(0), ...this.#lastInTurn.splice(0)]) send();
     } finally {
       stream?.uncork();
     }

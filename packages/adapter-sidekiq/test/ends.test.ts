@@ -161,6 +161,57 @@ describe("many at once", () => {
   });
 });
 
+describe("with the fetch for the slots that they free", () => {
+  test.each([
+    [1, 100, 120],
+    [10, 500, 150],
+  ])("a busy worker with %i slots does %i jobs with at most %i scripts", async (concurrency, jobs, most) => {
+    const { opened, open: release } = gate();
+    const { scene, told } = await open(() => opened, { concurrency });
+    for (let n = 0; n < jobs; n++) await scene.push();
+    await until("all slots are taken", async () => Object.keys(await scene.running()).length === concurrency);
+    await scene.redis.config("RESETSTAT");
+    release();
+    await until("all have ended", () => told.length === jobs);
+    const stats = await scene.redis.info("commandstats");
+    const calls = [...stats.matchAll(/^cmdstat_(?:eval|evalsha):calls=(\d+)/gm)].map(([, count]) => Number(count));
+    expect(calls.reduce((sum, count) => sum + count, 0)).toBeLessThan(most); // without the fetch: twice as many
+  });
+
+  test("an end that cannot be written keeps nobody from fetching", async () => {
+    const { scene, worker, host, told } = await open(({ args }) => (args[0] === "fails" ? fails() : undefined), {
+      concurrency: 1,
+    });
+    const holders = worker.identity;
+    await scene.redis.set(scene.keys.retry, "no sorted set");
+    const bad = await scene.push({ args: ["fails"] });
+    const good: string[] = [];
+    for (let n = 0; n < 20; n++) good.push(await scene.push());
+    await until("the others have ended", () => told.length === 20);
+    expect(told).toEqual(good.map((jid) => `completed ${jid}`));
+    expect(host.runs.every(({ run }) => run.proof.startsWith(`${holders}#1:`))).toBe(true); // no fetch was given up
+    await scene.redis.del(scene.keys.retry);
+    await until("it has ended", () => told.includes(`failed ${bad} retry`));
+    expect([await processed(scene), await scene.running()]).toEqual([21, {}]);
+  });
+
+  test("lost together, both are made up for: nothing runs twice, and each end counts once", async () => {
+    const { opened, open: release } = gate();
+    let runs = 0;
+    const { scene, proxy, host, told } = await behindProxy(() => (runs++, opened));
+    const jids: string[] = [];
+    for (let n = 0; n < 30; n++) jids.push(await scene.push());
+    await until("all slots are taken", () => host.runs.length === 10);
+    proxy.lose("replies");
+    release();
+    await until("ends and a fetch have arrived", async () => (await scene.waiting()).length < 20);
+    await proxy.mend();
+    await until("all have ended", () => told.length === 30);
+    expect(told.toSorted()).toEqual(jids.map((jid) => `completed ${jid}`).toSorted());
+    expect([runs, await processed(scene), await scene.running(), host.lostRuns]).toEqual([30, 30, {}, []]);
+  });
+});
+
 describe("lost answers", () => {
   for (const [what, perform, fact] of [
     ["an end", () => {}, "completed"],

@@ -1,33 +1,23 @@
-/* Sends the ends of runs, those of one turn of the event loop together.
+/* Sends the ends of runs, those of one turn of the event loop together, and with the fetch for the slots that they free.
  *
  * No answer is no refusal: an end is repeated until it was answered, or its run was given up. The script compares, so one
  * that was carried out is not carried out again, and one that Redis could write only in part leaves a job twice at worst;
  * when the run is not there any more and was not given away either, the first try was heard.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Connection } from "../connection.ts";
-import type { Keys } from "../keys.ts";
+import type { Argument, Connection } from "../connection.ts";
+import { fetch } from "../scripts/fetch.ts";
 import { finish } from "../scripts/finish.ts";
+import { turn } from "../scripts/turn.ts";
+import { FinishCalls } from "./finish-calls.ts";
+import type { Call, End, FinishCallsParts } from "./finish-calls.ts";
 
-export type EndKind = "done" | "drop" | "retry" | "dead" | "junk" | "back";
-
-export interface End {
-  readonly queue: string;
-  readonly proof: string;
-  readonly run: number;
-  readonly kind: EndKind;
-  /** Seconds until the retry. */
-  readonly delay?: number | undefined;
-  readonly text?: string | undefined;
-}
-
-export interface EndsParts {
+export interface EndsParts extends FinishCallsParts {
   readonly redis: Connection;
-  readonly keys: Keys;
-  readonly identity: string;
-  readonly deadSet: { readonly max: number; readonly timeout: number };
   readonly tell: (error: unknown) => void;
 }
+
+type TurnReply = readonly [verdicts: readonly number[] | string, fetched: unknown];
 
 interface Waiting {
   readonly end: End;
@@ -44,45 +34,68 @@ const NOT_THERE = 2;
 
 export class Ends {
   readonly #parts: EndsParts;
+  readonly #calls: FinishCalls;
   #waiting: Waiting[] = [];
 
   constructor(parts: EndsParts) {
     this.#parts = parts;
+    this.#calls = new FinishCalls(parts);
   }
 
   /** False when the job was given away. Rejects when the run was given up before an answer came. */
   send(end: End, isGivenUp: () => boolean): Promise<boolean> {
     return new Promise((resolve, reject) => {
-      if (this.#waiting.length === 0) this.#parts.redis.atTurnsEnd(() => this.#flush());
+      if (this.#waiting.length === 0) this.#parts.redis.lastInTurn(() => this.#flush());
       this.#waiting.push({ end, isGivenUp, resolve, reject });
     });
   }
 
+  /** Sends a fetch at once, and what waits along with it. Resolves to the reply of the fetch. */
+  async fetch(call: Call): Promise<unknown> {
+    const { redis } = this.#parts;
+    const batch = this.#waiting.splice(0, MOST_AT_ONCE);
+    if (batch.length === 0) return redis.run(fetch, withCount(call));
+    try {
+      const [verdicts, fetched] = (await redis.run(turn, inOneTurn(this.#callFor(batch), call))) as TurnReply;
+      if (typeof verdicts === "string") this.#failed(batch, new Error(verdicts));
+      else settle(batch, verdicts);
+      return fetched;
+    } catch (error) {
+      this.#repeatAll(batch, error);
+      throw error;
+    }
+  }
+
   #flush(): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (let first = 0; first < waiting.length; first += MOST_AT_ONCE)
-      void this.#together(waiting.slice(first, first + MOST_AT_ONCE));
+    while (this.#waiting.length > 0) void this.#together(this.#waiting.splice(0, MOST_AT_ONCE));
   }
 
   async #together(batch: readonly Waiting[]): Promise<void> {
     try {
-      const verdicts = await this.#ask(batch.map(({ end }) => end));
-      batch.forEach(({ resolve }, at) => resolve(verdicts[at] === ACCEPTED));
+      settle(batch, await this.#ask(batch));
     } catch (error) {
-      this.#parts.tell(error);
-      for (const one of batch) void this.#repeat(one, error);
+      this.#failed(batch, error);
     }
   }
 
+  #failed(batch: readonly Waiting[], error: unknown): void {
+    this.#parts.tell(error);
+    this.#repeatAll(batch, error);
+  }
+
+  #repeatAll(batch: readonly Waiting[], error: unknown): void {
+    for (const one of batch) void this.#repeat(one, error);
+  }
+
   /* Each by itself: one that cannot be written must not keep the others. */
-  async #repeat({ end, isGivenUp, resolve, reject }: Waiting, error: unknown): Promise<void> {
+  async #repeat(one: Waiting, error: unknown): Promise<void> {
+    const { isGivenUp, resolve, reject } = one;
     let last = error;
     for (let wait = FIRST_RETRY; ; wait = Math.min(2 * wait, LAST_RETRY)) {
       await sleep(wait);
       if (isGivenUp() || this.#parts.redis.isClosed) return reject(last);
       try {
-        const [verdict] = await this.#ask([end]);
+        const [verdict] = await this.#ask([one]);
         return resolve(verdict === ACCEPTED || verdict === NOT_THERE);
       } catch (again) {
         last = again;
@@ -90,30 +103,27 @@ export class Ends {
     }
   }
 
-  async #ask(ends: readonly End[]): Promise<readonly number[]> {
-    const { redis, keys, identity, deadSet } = this.#parts;
-    const day = new Date().toISOString().slice(0, 10);
-    const where = [
-      keys.retry,
-      keys.dead,
-      keys.processed,
-      keys.failed,
-      `${keys.processed}:${day}`,
-      `${keys.failed}:${day}`,
-      keys.work(identity),
-      keys.workers(identity),
-    ];
-    const queues: string[] = [];
-    const told: (string | number)[] = [];
-    for (const { queue, proof, run, kind, delay = 0, text = "" } of ends) {
-      let index = queues.indexOf(queue);
-      if (index < 0) {
-        index = queues.push(queue) - 1;
-        const { running, given, waiting } = keys.queue(queue);
-        where.push(running, given, waiting);
-      }
-      told.push(index, proof, run, kind, delay, text);
-    }
-    return (await redis.run(finish, [where.length, ...where, deadSet.max, deadSet.timeout, ...told])) as number[];
+  async #ask(batch: readonly Waiting[]): Promise<readonly number[]> {
+    return (await this.#parts.redis.run(finish, withCount(this.#callFor(batch)))) as number[];
+  }
+
+  #callFor(batch: readonly Waiting[]): Call {
+    return this.#calls.of(batch.map(({ end }) => end));
   }
 }
+
+function settle(batch: readonly Waiting[], verdicts: readonly number[]): void {
+  batch.forEach(({ resolve }, at) => resolve(verdicts[at] === ACCEPTED));
+}
+
+const withCount = ({ keys, args }: Call): readonly Argument[] => [keys.length, ...keys, ...args];
+
+const inOneTurn = (ends: Call, fetched: Call): readonly Argument[] => [
+  ends.keys.length + fetched.keys.length,
+  ...ends.keys,
+  ...fetched.keys,
+  ends.keys.length,
+  ends.args.length,
+  ...ends.args,
+  ...fetched.args,
+];

@@ -10,15 +10,15 @@ import type { AdapterHost, RunControl } from "@assured-jobs/core";
 import { Connection } from "../connection.ts";
 import { keysWith } from "../keys.ts";
 import type { Keys } from "../keys.ts";
-import { proofOf } from "../proof.ts";
 import { giveBack, refreshed } from "../requeue.ts";
 import { versionsBeside } from "../sidekiq-version.ts";
 import { readText } from "../wire/payload.ts";
 import { Ends } from "./ends.ts";
 import { Executor } from "./executor.ts";
 import type { Telling } from "./executor.ts";
+import type { Fetched } from "./fetch-calls.ts";
 import { Fetcher } from "./fetcher.ts";
-import type { Fetched } from "./fetcher.ts";
+import type { Call } from "./finish-calls.ts";
 import type { DeathHandler, ServerMiddleware, SidekiqJobClass } from "./handlers.ts";
 import { HolderBook } from "./holder.ts";
 import { startKeeper } from "./keeper.ts";
@@ -81,9 +81,8 @@ export class Engine {
     this.#holders = new HolderBook({ redis, keys, identity, queues, known, changed: () => this.#hosted.changed() });
     const tell = (error: unknown): void => telling.error(error);
     const writeWorkers = (): boolean => this.#writesWorkers;
-    this.#fetchers = this.#fetchersFor(
-      this.#executor(new Ends({ redis, keys, identity, deadSet: options.deadSet, tell })),
-    );
+    const ends = new Ends({ redis, keys, identity, deadSet: options.deadSet, tell });
+    this.#fetchers = this.#fetchersFor(ends, this.#executor(ends));
     this.#poller = new Poller({ redis, keys, tell, interval: options.pollInterval, unit: () => options.unit });
     const { tag, labels, signalled } = parts;
     const isQuiet = (): boolean => this.#isQuiet || this.#isPaused;
@@ -201,13 +200,14 @@ export class Engine {
     for (const fetcher of this.#fetchers) fetcher.open();
   }
 
-  #fetchersFor(executor: Executor): readonly Fetcher[] {
+  #fetchersFor(ends: Ends, executor: Executor): readonly Fetcher[] {
     const { redis, keys, identity, live } = this;
     const { options, telling } = this.#parts;
     const shared = { redis, keys, identity, holders: this.#holders, watches: this.#watches };
     const calls = {
       writeWorkers: () => this.#writesWorkers,
-      arrived: ({ holder, run }: Fetched) => live.arrived(proofOf(holder, run)),
+      fetch: (call: Call) => ends.fetch(call),
+      arrived: ({ proof }: Fetched) => live.arrived(proof),
       start: (job: Fetched, freed: () => void) => executor.start(job, freed),
       tell: (error: unknown) => telling.error(error),
     };

@@ -10,12 +10,13 @@ import { reasonOf } from "@assured-jobs/core/adapter-kit";
 import type { Connection } from "../connection.ts";
 import { queueKey } from "../keys.ts";
 import type { Keys } from "../keys.ts";
-import { parseProof, proofOf } from "../proof.ts";
+import { parseProof } from "../proof.ts";
 import { giveBack, refreshed } from "../requeue.ts";
 import { Payload } from "../wire/payload.ts";
 import type { TimestampUnit } from "../wire/timestamps.ts";
-import type { End, EndKind, Ends } from "./ends.ts";
-import type { Fetched } from "./fetcher.ts";
+import type { Ends } from "./ends.ts";
+import type { Fetched } from "./fetch-calls.ts";
+import type { End, EndKind } from "./finish-calls.ts";
 import { through } from "./handlers.ts";
 import type { DeathHandler, ServerMiddleware, SidekiqJobClass } from "./handlers.ts";
 import { classOf, RunningJob } from "./job.ts";
@@ -70,14 +71,14 @@ export class Executor {
     return refusal === undefined;
   }
 
-  #runOf({ queue, holder, run }: Fetched, payload: Payload | undefined): Run {
+  #runOf({ queue, run, proof }: Fetched, payload: Payload | undefined): Run {
     const id = payload?.string("jid") ?? `run-${run}`;
     const name = payload && classOf(payload);
     return {
       queue: queueKey(this.#parts.keys.prefix, queue),
       id,
       run,
-      proof: proofOf(holder, run),
+      proof,
       ...(name ? { name } : {}),
     };
   }
@@ -167,7 +168,7 @@ export class Executor {
   ): Promise<boolean> {
     const { ends, live } = this.#parts;
     live.ending(run);
-    const end: End = { queue, proof: run.proof, run: run.run, kind, delay, text };
+    const end: End = { queue, proof: run.proof, kind, delay, text };
     return ends.send(end, () => control?.givenUp !== undefined);
   }
 

@@ -7,10 +7,10 @@
  */
 import { setImmediate as immediate, setTimeout as sleep } from "node:timers/promises";
 import type { Connection } from "../connection.ts";
-import type { Keys } from "../keys.ts";
-import { fetch } from "../scripts/fetch.ts";
+import { FetchCalls, takenBy } from "./fetch-calls.ts";
+import type { Fetched, FetchCallsParts, Taken } from "./fetch-calls.ts";
+import type { Call } from "./finish-calls.ts";
 import type { HolderBook } from "./holder.ts";
-import type { QueueOrdering } from "./queue-order.ts";
 import type { QueueWatch } from "./watch.ts";
 
 /** An idle set looks so often, ms: for parked jobs, and in case a wake-up is lost. */
@@ -26,25 +26,14 @@ const RETRY = 500;
 const REST = 1_000;
 /** Given up by the others: core has so long to say so, ms. */
 const GRAVE_PATIENCE = 5_000;
-const IN_GRAVE = -2;
 
-export interface Fetched {
-  readonly queue: string;
-  readonly holder: string;
-  readonly run: number;
-  readonly text: string;
-}
-
-export interface FetcherParts {
+export interface FetcherParts extends FetchCallsParts {
   readonly redis: Connection;
-  readonly keys: Keys;
-  readonly identity: string;
-  readonly ordering: QueueOrdering;
   readonly concurrency: number;
   readonly watches: ReadonlyMap<string, QueueWatch>;
   readonly holders: HolderBook;
-  /** Whether Sidekiq's older list of running jobs is written as well. */
-  readonly writeWorkers: () => boolean;
+  /** Sends the fetch script, with the ends of runs that wait to be sent. */
+  readonly fetch: (call: Call) => Promise<unknown>;
   /** It is held now, and begins in a moment: what is held without our knowledge is given back (holder.ts). */
   readonly arrived: (job: Fetched) => void;
   /** Runs a job; calls `freed` when its slot is free again. False for one that has to go back as it came. */
@@ -52,14 +41,9 @@ export interface FetcherParts {
   readonly tell: (error: unknown) => void;
 }
 
-interface Taken {
-  readonly jobs: readonly Fetched[];
-  readonly due: number;
-  readonly paused: ReadonlySet<string>;
-}
-
 export class Fetcher {
   readonly #parts: FetcherParts;
+  readonly #calls: FetchCalls;
   #busy = 0;
   #isOpen = false;
   #isScheduled = false;
@@ -76,6 +60,7 @@ export class Fetcher {
 
   constructor(parts: FetcherParts) {
     this.#parts = parts;
+    this.#calls = new FetchCalls(parts);
   }
 
   open(): void {
@@ -163,27 +148,9 @@ export class Fetcher {
 
   /* Undefined when the holder is refused. */
   async #take(wanted: number, holder: string): Promise<Taken | undefined> {
-    const { redis, keys, identity, ordering, writeWorkers } = this.#parts;
-    const { names, first } = ordering.draw(wanted);
-    const where = [
-      keys.run,
-      keys.graves,
-      keys.paused,
-      keys.work(identity),
-      keys.workers(identity),
-      ...names.map((name) => keys.queue(name)).flatMap(({ waiting, running, parked }) => [waiting, running, parked]),
-    ];
-    const args = [holder, wanted, writeWorkers() ? 1 : 0, names.length, ...names, ...first];
-    const reply = (await redis.run(fetch, [where.length, ...where, ...args])) as [number, string, ...unknown[]];
-    const [due, paused, ...fields] = reply;
-    if (due === IN_GRAVE) return undefined;
-    const jobs: Fetched[] = [];
-    for (let at = 0; at < fields.length; at += 3) {
-      const queue = names[Number(fields[at])]!;
-      jobs.push({ queue, holder, run: Number(fields[at + 1]), text: String(fields[at + 2]) });
-    }
-    const indexes = paused === "" ? [] : paused.split(" ");
-    return { jobs, due, paused: new Set(indexes.map((index) => names[Number(index)]!)) };
+    const { fetch, ordering } = this.#parts;
+    const draw = ordering.draw(wanted);
+    return takenBy(await fetch(this.#calls.of(draw, wanted, holder)), draw, holder);
   }
 
   /* A paused queue is not watched: it would answer at once, again and again. */

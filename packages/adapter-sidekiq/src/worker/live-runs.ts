@@ -4,7 +4,7 @@
  * held back until the first has returned.
  */
 import type { Run } from "@assured-jobs/core";
-import type { Fetched } from "./fetcher.ts";
+import type { Fetched } from "./fetch-calls.ts";
 
 export interface LiveRun {
   readonly run: Run;
