@@ -307,7 +307,8 @@ describe("a path that breaks", () => {
       expect(engineOf(worker)!.holders[0]).not.toBe(holder);
       expect(await redis.zscore(keys.graves, holder)).not.toBeNull();
     }
-    expect([await scene.running(), await scene.waiting()]).toEqual([{}, []]);
+    await until("all have ended", async () => Object.keys(await scene.running()).length === 0);
+    expect(await scene.waiting()).toEqual([]);
     expect(started).toHaveLength(jids.size + 1);
     expect(host.changes).toBeGreaterThanOrEqual(3);
   });

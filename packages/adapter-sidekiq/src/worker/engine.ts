@@ -203,11 +203,10 @@ export class Engine {
   #fetchersFor(ends: Ends, executor: Executor): readonly Fetcher[] {
     const { redis, keys, identity, live } = this;
     const { options, telling } = this.#parts;
-    const shared = { redis, keys, identity, holders: this.#holders, watches: this.#watches };
+    const shared = { redis, keys, identity, live, holders: this.#holders, watches: this.#watches };
     const calls = {
       writeWorkers: () => this.#writesWorkers,
       fetch: (call: Call) => ends.fetch(call),
-      arrived: ({ proof }: Fetched) => live.arrived(proof),
       start: (job: Fetched, freed: () => void) => executor.start(job, freed),
       tell: (error: unknown) => telling.error(error),
     };

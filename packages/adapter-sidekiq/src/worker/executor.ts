@@ -62,7 +62,7 @@ export class Executor {
   start(fetched: Fetched, freed: () => void): boolean {
     const payload = Payload.parse(fetched.text);
     const job: Job = { fetched, payload, freed, run: this.#runOf(fetched, payload) };
-    const refusal = payload && this.#refusalOf(payload);
+    const refusal = payload && this.#refusalOf(payload, job.run.name);
     const work = refusal === undefined ? this.#execute(job) : this.#refuse(job, refusal);
     this.#parts.live.during(job.run, fetched, work, (failure) => {
       freed();
@@ -73,20 +73,12 @@ export class Executor {
 
   #runOf({ queue, run, proof }: Fetched, payload: Payload | undefined): Run {
     const id = payload?.string("jid") ?? `run-${run}`;
-    const name = payload && classOf(payload);
-    return {
-      queue: queueKey(this.#parts.keys.prefix, queue),
-      id,
-      run,
-      proof,
-      ...(name ? { name } : {}),
-    };
+    return { queue: queueKey(this.#parts.keys.prefix, queue), id, run, proof, name: payload && classOf(payload) };
   }
 
-  #refusalOf(payload: Payload): string | undefined {
+  #refusalOf(payload: Payload, name: string | undefined): string | undefined {
     if (payload.get("bid") !== undefined) return "it belongs to a batch of Sidekiq Pro, which only Ruby can count";
     if (payload.get("encrypt") === true) return "its last argument is encrypted by Sidekiq Enterprise";
-    const name = classOf(payload);
     if (name === undefined || this.#parts.classes.has(name)) return undefined;
     return "no handler is registered for its class";
   }

@@ -31,6 +31,8 @@ export class FetchCalls {
   readonly #parts: FetchCallsParts;
   readonly #keys: readonly string[];
   readonly #keysOf: ReadonlyMap<string, readonly string[]>;
+  /** As the queues are named; a strict order never changes. */
+  readonly #inOrder: readonly string[];
 
   constructor(parts: FetchCallsParts) {
     this.#parts = parts;
@@ -41,12 +43,17 @@ export class FetchCalls {
       return [waiting, running, parked];
     };
     this.#keysOf = new Map(ordering.names.map((name) => [name, ofQueue(name)]));
+    this.#inOrder = this.#keysFor(ordering.names);
   }
 
   of({ names, first }: Draw, wanted: number, holder: string): Call {
-    const keys = [...this.#keys, ...names.flatMap((name) => this.#keysOf.get(name)!)];
-    const { writeWorkers } = this.#parts;
+    const { writeWorkers, ordering } = this.#parts;
+    const keys = names === ordering.names ? this.#inOrder : this.#keysFor(names);
     return { keys, args: [holder, wanted, writeWorkers() ? 1 : 0, names.length, ...names, ...first] };
+  }
+
+  #keysFor(names: readonly string[]): readonly string[] {
+    return [...this.#keys, ...names.flatMap((name) => this.#keysOf.get(name)!)];
   }
 }
 

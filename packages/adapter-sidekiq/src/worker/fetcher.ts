@@ -11,6 +11,7 @@ import { FetchCalls, takenBy } from "./fetch-calls.ts";
 import type { Fetched, FetchCallsParts, Taken } from "./fetch-calls.ts";
 import type { Call } from "./finish-calls.ts";
 import type { HolderBook } from "./holder.ts";
+import type { LiveRuns } from "./live-runs.ts";
 import type { QueueWatch } from "./watch.ts";
 
 /** An idle set looks so often, ms: for parked jobs, and in case a wake-up is lost. */
@@ -34,8 +35,8 @@ export interface FetcherParts extends FetchCallsParts {
   readonly holders: HolderBook;
   /** Sends the fetch script, with the ends of runs that wait to be sent. */
   readonly fetch: (call: Call) => Promise<unknown>;
-  /** It is held now, and begins in a moment: what is held without our knowledge is given back (holder.ts). */
-  readonly arrived: (job: Fetched) => void;
+  /** Hears what is held and begins in a moment: what is held without our knowledge is given back (holder.ts). */
+  readonly live: Pick<LiveRuns, "arrived" | "begun">;
   /** Runs a job; calls `freed` when its slot is free again. False for one that has to go back as it came. */
   readonly start: (job: Fetched, freed: () => void) => boolean;
   readonly tell: (error: unknown) => void;
@@ -109,6 +110,7 @@ export class Fetcher {
       const taken = await this.#takeInTurn(wanted, holder).finally(() => (this.#asked -= wanted));
       if (taken === undefined) return await this.#pause(() => this.#inGrave(holder));
       const started = taken.jobs.map((job) => this.#start(job));
+      this.#parts.live.begun(taken.jobs);
       if (started.length === wanted) return this.#go();
       if (started.length > 0 && !started.includes(true)) return await this.#pause(() => this.#rest(REST));
       await this.#pause(() => this.#untilWoken(taken));
@@ -128,7 +130,7 @@ export class Fetcher {
   /* The next one's turn comes when the short jobs of this one have ended, and their ends have been sent. */
   async #takeInTurn(wanted: number, holder: string): Promise<Taken | undefined> {
     const taken = await this.#take(wanted, holder);
-    for (const job of taken?.jobs ?? []) this.#parts.arrived(job);
+    if (taken !== undefined) this.#parts.live.arrived(taken.jobs);
     while (this.#isTurnTaken) await immediate();
     this.#isTurnTaken = true;
     setImmediate(() => setImmediate(() => (this.#isTurnTaken = false)));

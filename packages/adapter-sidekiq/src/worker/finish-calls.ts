@@ -3,6 +3,9 @@
 import type { Argument } from "../connection.ts";
 import type { Keys } from "../keys.ts";
 
+/** ms */
+const DAY = 86_400_000;
+
 export type EndKind = "done" | "drop" | "retry" | "dead" | "junk" | "back";
 
 export interface End {
@@ -28,19 +31,17 @@ export interface FinishCallsParts {
 
 export class FinishCalls {
   readonly #parts: FinishCallsParts;
-  readonly #books: readonly string[];
+  /** Those of one day. */
+  #keys: readonly string[] = [];
+  #day: number | undefined;
 
   constructor(parts: FinishCallsParts) {
     this.#parts = parts;
-    const { keys, identity } = parts;
-    this.#books = [keys.work(identity), keys.workers(identity)];
   }
 
   of(ends: readonly End[]): Call {
     const { keys, deadSet } = this.#parts;
-    const { retry, dead, processed, failed } = keys;
-    const day = new Date().toISOString().slice(0, 10);
-    const where = [retry, dead, processed, failed, `${processed}:${day}`, `${failed}:${day}`, ...this.#books];
+    const where = [...this.#today()];
     const groups = new Groups([deadSet.max, deadSet.timeout]);
     const queues: string[] = [];
     for (const end of ends) {
@@ -53,6 +54,17 @@ export class FinishCalls {
       groups.add(index, end);
     }
     return { keys: where, args: groups.args };
+  }
+
+  #today(): readonly string[] {
+    const day = Math.floor(Date.now() / DAY);
+    if (day === this.#day) return this.#keys;
+    this.#day = day;
+    const { keys, identity } = this.#parts;
+    const { retry, dead, processed, failed } = keys;
+    const date = new Date(day * DAY).toISOString().slice(0, 10);
+    const counts = [processed, failed, `${processed}:${date}`, `${failed}:${date}`];
+    return (this.#keys = [retry, dead, ...counts, keys.work(identity), keys.workers(identity)]);
   }
 }
 

@@ -19,8 +19,8 @@ export interface LiveRun {
 export class LiveRuns {
   readonly #byProof = new Map<string, LiveRun>();
   readonly #byId = new Map<string, LiveRun>();
-  /** Proofs of what was fetched and waits for its turn to begin. */
-  readonly #arrived = new Set<string>();
+  /** Fetched, and waiting for their turn to begin. */
+  readonly #arrived = new Set<readonly Fetched[]>();
   #idle: (() => void)[] = [];
 
   get size(): number {
@@ -33,7 +33,8 @@ export class LiveRuns {
 
   /** What this process holds by its own knowledge, begun or not. */
   get proofs(): ReadonlySet<string> {
-    return new Set([...this.#arrived, ...this.#byProof.keys()]);
+    const arrived = [...this.#arrived].flatMap((jobs) => jobs.map(({ proof }) => proof));
+    return new Set([...arrived, ...this.#byProof.keys()]);
   }
 
   /** The newest run of a job. */
@@ -41,9 +42,14 @@ export class LiveRuns {
     return this.#byId.get(id);
   }
 
-  /** It was fetched, and will begin in a moment. */
-  arrived(proof: string): void {
-    this.#arrived.add(proof);
+  /** They were fetched, and will begin in a moment. */
+  arrived(jobs: readonly Fetched[]): void {
+    this.#arrived.add(jobs);
+  }
+
+  /** All of them have begun. */
+  begun(jobs: readonly Fetched[]): void {
+    this.#arrived.delete(jobs);
   }
 
   /** On the list until `work` has ended; then `after` is called, with the error if there was one. */
@@ -54,7 +60,6 @@ export class LiveRuns {
     after: (failure?: { readonly error: unknown }) => void,
   ): void {
     const live: LiveRun = { run, fetched, work, since: Date.now(), isEnding: false };
-    this.#arrived.delete(run.proof);
     this.#byProof.set(run.proof, live);
     this.#byId.set(run.id, live);
     const end = (failure?: { readonly error: unknown }): void => {
