@@ -8,7 +8,13 @@ import { startRedis } from "@assured-jobs/dev-redis";
 import type { RedisHandle } from "@assured-jobs/dev-redis";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { Connection, targetOf } from "../src/connection.ts";
 import type { SidekiqJob, SidekiqWorker, SidekiqWorkerOptions } from "../src/index.ts";
+import { Ends } from "../src/worker/ends.ts";
+import { FetchCalls, takenBy } from "../src/worker/fetch-calls.ts";
+import type { Taken } from "../src/worker/fetch-calls.ts";
+import type { End } from "../src/worker/finish-calls.ts";
+import { QueueOrdering } from "../src/worker/queue-order.ts";
 import { Scene } from "./support/scene.ts";
 
 let server: RedisHandle;
@@ -158,6 +164,82 @@ describe("many at once", () => {
     expect(await entries(scene, scene.keys.retry)).toHaveLength(1);
     expect([await processed(scene), Number(await scene.redis.get(scene.keys.failed))]).toEqual([3, 1]);
     expect([told.length, await scene.running(), host.lostRuns]).toEqual([3, {}, []]);
+  });
+});
+
+describe("ends and a fetch in one script", () => {
+  const identity = "host:1:nonce";
+  const holder = `${identity}#1`;
+
+  /** What a worker sends by: its ends, and a fetch of five jobs. */
+  function wire(scene: Scene): { ends: Ends; fetch: () => Promise<Taken | undefined> } {
+    const redis = new Connection(targetOf(server.url, "redis"), "test");
+    onTestFinished(() => redis.close());
+    const parts = { keys: scene.keys, identity, deadSet: { max: 10_000, timeout: 1_000_000 } };
+    const ends = new Ends({ redis, tell: () => {}, ...parts });
+    const ordering = new QueueOrdering(["one", "two"]);
+    const calls = new FetchCalls({ ...parts, ordering, writeWorkers: () => false });
+    const draw = ordering.draw(5);
+    return { ends, fetch: async () => takenBy(await ends.fetch(calls.of(draw, 5, holder)), draw, holder) };
+  }
+
+  /** Sent once: one that is to be repeated is refused. */
+  const once = (ends: Ends, end: End): Promise<boolean | string> => ends.send(end, () => true).catch(() => "unheard");
+
+  test("of all kinds, of two queues: each gets its own verdict, leaves what is its own, and counts once", async () => {
+    const scene = new Scene(server.url);
+    const { redis, keys } = scene;
+    const { ends, fetch } = wire(scene);
+    const [one, two] = [keys.queue("one"), keys.queue("two")];
+    const kinds = ["done", "retry", "done", "drop", "dead", "back", "junk", "done", "done"] as const;
+    const sent = kinds.map((kind, run) => {
+      const queue = run % 2 === 0 ? "one" : "two";
+      return { queue, kind, proof: `${holder}:${run}`, delay: 60, text: kind === "dead" ? "" : `${kind} ${run}` };
+    });
+    for (const [run, { queue, proof }] of sent.entries()) {
+      if (run < 7) await redis.hset(keys.queue(queue).running, proof, `payload ${run}`);
+      await redis.hset(keys.work(identity), String(run), "{}");
+    }
+    await redis.zadd(two.given, 1, sent[7]!.proof);
+    await redis.lpush(one.waiting, "next");
+    const verdicts = Promise.all(sent.map((end) => once(ends, end)));
+    const taken = await fetch();
+
+    // What was given away (7), and what is not there (8), are no longer its own.
+    expect(await verdicts).toEqual([true, true, true, true, true, true, true, false, false]);
+    expect(await entries(scene, keys.retry)).toEqual(["retry 1"]);
+    expect((await entries(scene, keys.dead)).toSorted()).toEqual(["", "payload 6"]);
+    // What went back behind its queue was there for the fetch.
+    expect(taken?.jobs.map(({ queue, text }) => [queue, text])).toEqual([
+      ["one", "next"],
+      ["two", "payload 5"],
+    ]);
+    expect(Object.values(await redis.hgetall(one.running))).toEqual(["next"]);
+    expect(Object.values(await redis.hgetall(two.running))).toEqual(["payload 5"]);
+    expect(Object.keys(await redis.hgetall(keys.work(identity)))).toHaveLength(2);
+    expect([await processed(scene), await redis.get(keys.failed)]).toEqual([5, "3"]);
+  });
+
+  test("a fetch that fails takes no verdict from the ends, and ends that fail take no job from the fetch", async () => {
+    const scene = new Scene(server.url);
+    const { redis, keys } = scene;
+    const { ends, fetch } = wire(scene);
+    const end: End = { queue: "one", kind: "retry", proof: `${holder}:1`, delay: 60, text: "again" };
+    const put = (): Promise<unknown> => redis.hset(keys.queue("one").running, end.proof, "payload");
+
+    await put();
+    await redis.set(keys.queue("two").waiting, "no list");
+    const heard = once(ends, end);
+    await expect(fetch()).rejects.toThrow("WRONGTYPE");
+    expect([await heard, await entries(scene, keys.retry)]).toEqual([true, ["again"]]);
+
+    await put();
+    await redis.del(keys.queue("two").waiting, keys.retry);
+    await redis.set(keys.retry, "no sorted set");
+    await redis.lpush(keys.queue("one").waiting, "next");
+    const unheard = once(ends, end);
+    expect((await fetch())?.jobs.map(({ text }) => text)).toEqual(["next"]);
+    expect(await unheard).toBe("unheard");
   });
 });
 

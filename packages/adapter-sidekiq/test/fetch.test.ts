@@ -196,15 +196,35 @@ describe("a set whose fetch fails again and again", () => {
       ];
       const { worker, started } = working(scene, { sets });
       let failures = 0;
-      worker.on("error", () => failures++);
+      let completed = 0;
+      worker.on("error", () => failures++).on("completed", () => completed++);
       await worker.start();
       await until("all ran", () => started.length >= count, 60_000);
       expect(new Set(jidsOf(started)).size).toBe(started.length);
       await until("all have ended", async () => Object.keys(await scene.running("good")).length === 0);
-      expect(await scene.waiting("good")).toEqual([]);
+      await until("and it was told", () => completed === count);
+      expect([await scene.waiting("good"), await scene.redis.get(scene.keys.processed)]).toEqual([[], String(count)]);
       expect(failures).toBeGreaterThan(1);
     },
   );
+});
+
+describe("jobs of a class that nobody handles here", () => {
+  test("are offered to others and not spun on, also where one slot is all there is; what is behind them runs", async () => {
+    const scene = new Scene(server.url);
+    const foreign = await scene.push({ class: "Foreign" });
+    const { worker, started } = working(scene, { concurrency: 1 });
+    const refused: string[] = [];
+    worker.on("refused", ({ jid }) => refused.push(jid));
+    await worker.start();
+    await until("it was refused again and again", () => refused.length >= 3);
+    const [before, from] = [refused.length, performance.now()];
+    await sleep(500);
+    expect((refused.length - before) / (performance.now() - from)).toBeLessThan(1 / 40);
+    const jid = await scene.push();
+    await until("the other one runs", () => jidsOf(started).includes(jid));
+    expect(new Set(refused)).toEqual(new Set([foreign]));
+  });
 });
 
 describe("a queue that is paused by Sidekiq's Web", () => {
@@ -337,6 +357,20 @@ describe("a path that breaks", () => {
     await until("it has ended", () => host.runs[1]!.ended);
     expect(jidsOf(started).filter((jid) => jid === long)).toHaveLength(1);
     expect([host.lostRuns, await scene.running()]).toEqual([[], {}]);
+  });
+
+  test("a quiet worker, too, gives back what a lost answer would have brought, as soon as it can", async () => {
+    const scene = new Scene(server.url);
+    const { proxy, worker } = await behindProxy(scene);
+    proxy.lose("replies");
+    const jids = await pushMany(scene, 3);
+    const isTaken = async (): Promise<boolean> => Object.keys(await scene.running()).length > 0;
+    await until("some were taken, and nobody was told", isTaken);
+    await proxy.cut();
+    worker.quiet();
+    await proxy.mend();
+    await until("they are back", async () => (await scene.waiting()).length === jids.length);
+    expect(await scene.running()).toEqual({});
   });
 
   test("pause() waits for a fetch on its way, and what it brings is a run by then", async () => {

@@ -17,6 +17,7 @@ export interface EndsParts extends FinishCallsParts {
   readonly tell: (error: unknown) => void;
 }
 
+/** Each or the text of its error. */
 type TurnReply = readonly [verdicts: readonly number[] | string, fetched: unknown];
 
 interface Waiting {
@@ -52,14 +53,18 @@ export class Ends {
 
   /** Sends a fetch at once, and what waits along with it. Resolves to the reply of the fetch. */
   async fetch(call: Call): Promise<unknown> {
-    const { redis } = this.#parts;
     const batch = this.#waiting.splice(0, MOST_AT_ONCE);
-    if (batch.length === 0) return redis.run(fetch, withCount(call));
+    if (batch.length === 0) return this.#parts.redis.run(fetch, withCount(call));
+    const [verdicts, fetched] = await this.#inOneTurn(batch, call);
+    if (typeof verdicts === "string") this.#failed(batch, new Error(verdicts));
+    else settle(batch, verdicts);
+    if (typeof fetched === "string") throw new Error(fetched);
+    return fetched;
+  }
+
+  async #inOneTurn(batch: readonly Waiting[], call: Call): Promise<TurnReply> {
     try {
-      const [verdicts, fetched] = (await redis.run(turn, inOneTurn(this.#callFor(batch), call))) as TurnReply;
-      if (typeof verdicts === "string") this.#failed(batch, new Error(verdicts));
-      else settle(batch, verdicts);
-      return fetched;
+      return (await this.#parts.redis.run(turn, together(this.#callFor(batch), call))) as TurnReply;
     } catch (error) {
       this.#repeatAll(batch, error);
       throw error;
@@ -118,7 +123,7 @@ function settle(batch: readonly Waiting[], verdicts: readonly number[]): void {
 
 const withCount = ({ keys, args }: Call): readonly Argument[] => [keys.length, ...keys, ...args];
 
-const inOneTurn = (ends: Call, fetched: Call): readonly Argument[] => [
+const together = (ends: Call, fetched: Call): readonly Argument[] => [
   ends.keys.length + fetched.keys.length,
   ...ends.keys,
   ...fetched.keys,

@@ -128,7 +128,7 @@ export class Engine {
 
   quiet(): void {
     this.#isQuiet = true;
-    for (const fetcher of this.#fetchers) void fetcher.close();
+    for (const fetcher of this.#fetchers) void fetcher.quiet();
     this.#record.wake();
   }
 

@@ -23,16 +23,17 @@ const AT_ONCE = 2;
 const LATE_AT_MOST = 5;
 const CALM = 100;
 const RETRY = 500;
-/** When every job of a fetch had to go back, ms. */
+/** When every job of a fetch had to go back, ms: nothing else is there, or there may be more behind them. */
 const REST = 1_000;
+const SHORT_REST = 50;
 /** Given up by the others: core has so long to say so, ms. */
 const GRAVE_PATIENCE = 5_000;
 
 export interface FetcherParts extends FetchCallsParts {
-  readonly redis: Connection;
+  readonly redis: Pick<Connection, "atTurnsEnd" | "isClosed">;
   readonly concurrency: number;
-  readonly watches: ReadonlyMap<string, QueueWatch>;
-  readonly holders: HolderBook;
+  readonly watches: ReadonlyMap<string, Pick<QueueWatch, "something">>;
+  readonly holders: Pick<HolderBook, "current" | "renew" | "retract" | "hasLeft">;
   /** Sends the fetch script, with the ends of runs that wait to be sent. */
   readonly fetch: (call: Call) => Promise<unknown>;
   /** Hears what is held and begins in a moment: what is held without our knowledge is given back (holder.ts). */
@@ -54,10 +55,11 @@ export class Fetcher {
   #isTurnTaken = false;
   /** Nothing is there, or something failed: one round waits, for all slots. */
   #isPausing = false;
-  #waiting: AbortController | undefined;
+  readonly #waiting = new Set<AbortController>();
   #late = 0;
   /** A fetch whose answer did not come, and that was not undone yet. */
   #isLost = false;
+  #undoing: Promise<void> | undefined;
 
   constructor(parts: FetcherParts) {
     this.#parts = parts;
@@ -66,15 +68,27 @@ export class Fetcher {
 
   open(): void {
     this.#isOpen = true;
+    if (this.#isLost) this.#follow(this.#undoLost());
     this.#go();
   }
 
   /** Resolves when no fetch is on its way: what it still brought runs. Rejects when a lost one cannot be undone now. */
   async close(): Promise<void> {
     this.#isOpen = false;
-    this.#waiting?.abort();
+    for (const waiting of this.#waiting) waiting.abort();
     await Promise.all(this.#rounds);
     if (this.#isLost) await this.#retract();
+  }
+
+  /** The same, for one that nobody waits for: a lost fetch is undone as soon as it can be. */
+  async quiet(): Promise<void> {
+    try {
+      await this.close();
+    } catch (error) {
+      this.#parts.tell(error);
+      await this.#rest(RETRY);
+      if (!this.#isOpen && !this.#parts.redis.isClosed) await this.quiet();
+    }
   }
 
   #go(): void {
@@ -87,7 +101,7 @@ export class Fetcher {
   }
 
   get #mayFetch(): boolean {
-    return this.#isOpen && !this.#isPausing && this.#rounds.size < AT_ONCE && this.#free > 0;
+    return this.#isOpen && !this.#isLost && !this.#isPausing && this.#rounds.size < AT_ONCE && this.#free > 0;
   }
 
   get #free(): number {
@@ -97,7 +111,11 @@ export class Fetcher {
   #begin(): void {
     const wanted = Math.min(this.#free, Math.ceil(this.#parts.concurrency / AT_ONCE), MOST_AT_ONCE);
     this.#asked += wanted;
-    const round = this.#round(wanted).finally(() => {
+    this.#follow(this.#round(wanted));
+  }
+
+  #follow(work: Promise<void>): void {
+    const round = work.finally(() => {
       this.#rounds.delete(round);
       this.#go();
     });
@@ -111,13 +129,15 @@ export class Fetcher {
       if (taken === undefined) return await this.#pause(() => this.#inGrave(holder));
       const started = taken.jobs.map((job) => this.#start(job));
       this.#parts.live.begun(taken.jobs);
-      if (started.length === wanted) return this.#go();
-      if (started.length > 0 && !started.includes(true)) return await this.#pause(() => this.#rest(REST));
+      const isFull = started.length === wanted;
+      const isRefused = started.length > 0 && !started.includes(true);
+      if (isRefused) return await this.#pause(() => this.#rest(isFull ? SHORT_REST : REST));
+      if (isFull) return this.#go();
       await this.#pause(() => this.#untilWoken(taken));
     } catch (error) {
       this.#isLost = true;
       this.#parts.tell(error);
-      await this.#pause(() => this.#undoLost());
+      await this.#undoLost();
     }
   }
 
@@ -159,7 +179,8 @@ export class Fetcher {
   async #untilWoken({ jobs, due, paused }: Taken): Promise<void> {
     const ms = due < 0 ? LOOK_EVERY : Math.min(LOOK_EVERY, due);
     const watches = this.#parts.ordering.names.filter((name) => !paused.has(name));
-    const waiting = (this.#waiting = new AbortController());
+    const waiting = new AbortController();
+    this.#waiting.add(waiting);
     const alarm = sleep(ms, false, { signal: waiting.signal }).catch(() => false);
     const something = watches.map((name) => this.#something(name, alarm));
     try {
@@ -167,6 +188,7 @@ export class Fetcher {
       this.#late = isWoken && jobs.length === 0 ? this.#late + 1 : 0;
     } finally {
       waiting.abort();
+      this.#waiting.delete(waiting);
     }
     if (this.#late > LATE_AT_MOST) await this.#rest(Math.random() * Math.min(CALM, this.#late));
   }
@@ -182,8 +204,10 @@ export class Fetcher {
   }
 
   async #rest(ms: number): Promise<void> {
-    const waiting = (this.#waiting = new AbortController());
+    const waiting = new AbortController();
+    this.#waiting.add(waiting);
     await sleep(ms, undefined, { signal: waiting.signal }).catch(() => {});
+    this.#waiting.delete(waiting);
   }
 
   /* Another set of this worker lost an answer. Or the others took us for dead; core hears of it in a moment and pauses us.
@@ -194,11 +218,16 @@ export class Fetcher {
     if (this.#isOpen) await this.#parts.holders.renew();
   }
 
-  /* Whatever the answer would have brought is given back first. */
-  async #undoLost(): Promise<void> {
+  /* Whatever the answer would have brought is given back before anything is fetched again. */
+  #undoLost(): Promise<void> {
+    this.#undoing ??= this.#undo().finally(() => (this.#undoing = undefined));
+    return this.#undoing;
+  }
+
+  async #undo(): Promise<void> {
     while (this.#isLost && this.#isOpen) {
       await this.#rest(RETRY);
-      await this.#retract().catch(() => {});
+      if (this.#isOpen) await this.#retract().catch(() => {}); // who closes it asks by himself, and wants to know
     }
   }
 
