@@ -48,6 +48,11 @@ async function open(perform: Perform, options: Partial<SidekiqWorkerOptions> = {
   return { scene, worker, host, adapter, told };
 }
 
+function alone(perform: Perform): Pick<Stage, "scene" | "worker"> {
+  const scene = new Scene(server.url);
+  return { scene, worker: scene.worker({ handlers: { Job: perform }, poll: false }) };
+}
+
 async function behindProxy(perform: Perform): Promise<Stage & { proxy: ProxyHandle }> {
   const proxy = await startProxy({ target: server.port });
   onTestFinished(() => proxy.stop());
@@ -457,6 +462,24 @@ describe("stop()", () => {
     await until("the handlers have returned", () => worker.busy === 0);
     expect(await back()).toEqual(texts.map(still));
   });
+
+  test.each(["by itself", "under an assurance"])(
+    "the handlers of a worker %s hear by their signals that their jobs went back, and fail nothing by it",
+    async (how) => {
+      const perform = async ({ signal }: SidekiqJob): Promise<void> => sleep(60_000, undefined, { signal });
+      const errors: unknown[] = [];
+      const stage = how === "by itself" ? alone(perform) : await open(perform);
+      const { scene, worker } = stage;
+      worker.on("error", (error) => errors.push(error));
+      if (how === "by itself") await worker.start();
+      await scene.push();
+      await until("it runs", () => worker.busy === 1);
+      await worker.stop({ timeout: 50 });
+      await until("the handler has returned", () => worker.busy === 0);
+      expect([(await scene.waiting()).length, await scene.running(), await processed(scene)]).toEqual([1, {}, 0]);
+      expect([await entries(scene, scene.keys.retry), errors]).toEqual([[], []]);
+    },
+  );
 
   test("of a worker that does nothing tells no errors", async () => {
     const scene = new Scene(server.url);

@@ -6,13 +6,15 @@
  */
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
-import type { AdapterHost, RunControl } from "@assured-jobs/core";
+import type { AdapterHost } from "@assured-jobs/core";
 import { Connection } from "../connection.ts";
 import { keysWith } from "../keys.ts";
 import type { Keys } from "../keys.ts";
 import { giveBack, refreshed } from "../requeue.ts";
 import { versionsBeside } from "../sidekiq-version.ts";
 import { readText } from "../wire/payload.ts";
+import { AloneHost } from "./alone.ts";
+import type { Host } from "./alone.ts";
 import { Ends } from "./ends.ts";
 import { Executor } from "./executor.ts";
 import type { Telling } from "./executor.ts";
@@ -27,8 +29,6 @@ import type { CheckedOptions } from "./options.ts";
 import { Poller } from "./poller.ts";
 import { ProcessRecord } from "./process-record.ts";
 import { QueueWatch } from "./watch.ts";
-
-type Host = Pick<AdapterHost, "run" | "lost" | "warn" | "changed">;
 
 export interface EngineParts {
   readonly options: CheckedOptions;
@@ -72,7 +72,7 @@ export class Engine {
     this.keys = keysWith(options.prefix);
     this.redis = new Connection(options.target, "assured-jobs:worker");
     this.queues = [...new Set(options.sets.flatMap(({ ordering }) => ordering.names))];
-    this.#alone = { run: runAlone, lost: () => {}, warn: parts.warn, changed: async () => {} };
+    this.#alone = new AloneHost(parts.warn);
     this.#watches = new Map(
       this.queues.map((name) => [name, new QueueWatch(options.target, this.keys.queue(name).waiting)]),
     );
@@ -222,7 +222,8 @@ export class Engine {
     return new Executor({ redis, keys, ends, live, classes, middleware, deathHandlers, format, host, telling });
   }
 
-  /* Newest first: each is put in front of the one before, so the oldest ends up as the next to run. */
+  /* Newest first: each is put in front of the one before, so the oldest ends up as the next to run. Handlers hear of it
+   * when nothing can be lost by it any more. */
   async #giveBackLive(): Promise<void> {
     const { redis, keys } = this;
     const newestFirst = [...this.live.all].toSorted((one, other) => other.run.run - one.run.run);
@@ -232,17 +233,6 @@ export class Engine {
     );
     for (const { status, ...rest } of await Promise.allSettled(back))
       if (status === "rejected") this.#parts.telling.error(Reflect.get(rest, "reason"));
+    for (const { run } of newestFirst) this.#hosted.lost(run, "its worker was stopped before it had ended");
   }
-}
-
-/* Without an assurance nobody gives a run up. */
-async function runAlone<T>(_run: unknown, execute: (control: RunControl) => Promise<T>): Promise<T> {
-  let abort: AbortController | undefined;
-  return execute({
-    givenUp: undefined,
-    onGivenUp: () => {},
-    get signal() {
-      return (abort ??= new AbortController()).signal; // made when somebody asks: most runs end without one
-    },
-  });
 }

@@ -178,6 +178,7 @@ export class Executor {
 
   async #offTheBooks({ proof, run }: Run): Promise<void> {
     const { redis, keys } = this.#parts;
+    if (redis.isClosed) return; // its process has left them as a whole
     const { identity } = parseProof(proof)!;
     await redis.call("HDEL", keys.work(identity), run);
     await redis.call("HDEL", keys.workers(identity), run);

@@ -86,7 +86,10 @@ export class SidekiqWorker {
     this.#engine.quiet();
   }
 
-  /** Waits for running jobs, at most `timeout` ms, gives back those that are left, and closes its connections. */
+  /**
+   * Waits for running jobs, at most `timeout` ms, gives back those that are left, aborts their signals, and closes its
+   * connections.
+   */
   stop({ timeout = this.#stopTimeout }: { readonly timeout?: number } = {}): Promise<void> {
     return this.#engine.stop(timeout);
   }
