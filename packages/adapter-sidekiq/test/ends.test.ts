@@ -466,7 +466,9 @@ describe("stop()", () => {
   test.each(["by itself", "under an assurance"])(
     "the handlers of a worker %s hear by their signals that their jobs went back, and fail nothing by it",
     async (how) => {
-      const perform = async ({ signal }: SidekiqJob): Promise<void> => sleep(60_000, undefined, { signal });
+      const perform = async ({ signal }: SidekiqJob): Promise<void> => {
+        await sleep(60_000, undefined, { signal }).finally(() => sleep(200)); // when the worker is gone
+      };
       const errors: unknown[] = [];
       const stage = how === "by itself" ? alone(perform) : await open(perform);
       const { scene, worker } = stage;
