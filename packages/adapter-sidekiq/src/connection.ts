@@ -18,11 +18,13 @@ export interface Script {
   readonly lua: string;
 }
 
-export type Argument = string | number;
+export type Argument = string | number | Buffer;
 
 /** How long a command waits for a connection that is not there, ms. */
 const PATIENCE = 5_000;
 const POLL = 20;
+/** ioredis, of a command that was not answered in time. */
+const TIMED_OUT = "Command timed out";
 
 /** Plain data where possible. Throws ERR_OPTION, naming `option`, for what names no server and for a Cluster. */
 export function targetOf(redis: RedisOption | undefined, option: string): StoreConnection {
@@ -76,10 +78,12 @@ export class Connection {
 
   /** Keys first, then arguments, as the script's head says. */
   run(script: Script, args: readonly Argument[]): Promise<unknown> {
-    return this.#ask(() => {
-      if (!this.#defined.has(script.name)) this.#define(script);
-      return (this.#client as unknown as Scripted)[`assured:${script.name}`]!(...args);
-    });
+    return this.#run(script, "", args);
+  }
+
+  /** The same, for an answer that may be no text: Buffers in place of strings. */
+  runForBytes(script: Script, args: readonly Argument[]): Promise<unknown> {
+    return this.#run(script, "Buffer", args);
   }
 
   /**
@@ -133,6 +137,13 @@ export class Connection {
     }
   }
 
+  #run(script: Script, form: "" | "Buffer", args: readonly Argument[]): Promise<unknown> {
+    return this.#ask(() => {
+      if (!this.#defined.has(script.name)) this.#define(script);
+      return (this.#client as unknown as Scripted)[`assured:${script.name}${form}`]!(...args);
+    });
+  }
+
   #define({ name, keys, lua }: Script): void {
     this.#defined.add(name);
     this.#client.defineCommand(`assured:${name}`, { lua, ...(keys === undefined ? {} : { numberOfKeys: keys }) });
@@ -149,7 +160,8 @@ export class Connection {
     }
   }
 
-  /* What was refused before it was sent is tried again; anything else may have happened. */
+  /* What was refused before it was sent is tried again; anything else may have happened. What a gateway on the way has
+   * forgotten never answers and never closes, while a new connection would work. */
   async #ask(send: () => Promise<unknown>): Promise<unknown> {
     for (const deadline = performance.now() + PATIENCE; ; await pause()) {
       if (this.#client.status !== "ready") await this.#connected();
@@ -157,6 +169,7 @@ export class Connection {
         return await send();
       } catch (error) {
         if (isFromServer(error)) throw error;
+        if (reasonOf(error) === TIMED_OUT && !this.#isClosed) this.#client.disconnect(true);
         if (isUnsent(error) && !this.#isClosed && performance.now() < deadline) continue;
         throw unreachable(reasonOf(error), error);
       }

@@ -7,11 +7,12 @@ import type { ProxyHandle } from "@assured-jobs/dev-proxy";
 import { startRedis } from "@assured-jobs/dev-redis";
 import type { RedisHandle } from "@assured-jobs/dev-redis";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { Connection, targetOf } from "../src/connection.ts";
 import type { SidekiqJob, SidekiqWorker, SidekiqWorkerOptions } from "../src/index.ts";
 import { Ends } from "../src/worker/ends.ts";
-import { FetchCalls, takenBy } from "../src/worker/fetch-calls.ts";
+import type { ServerMiddleware } from "../src/worker/handlers.ts";
+import { FetchCalls } from "../src/worker/fetch-calls.ts";
 import type { Taken } from "../src/worker/fetch-calls.ts";
 import type { End } from "../src/worker/finish-calls.ts";
 import { QueueOrdering } from "../src/worker/queue-order.ts";
@@ -128,6 +129,74 @@ describe("what an end leaves", () => {
     expect(await scene.running()).toEqual({});
   });
 
+  test.each<[string, () => unknown]>([
+    ["no message", () => Object.assign(new Error("x"), { message: undefined })],
+    ["an object for a message", () => Object.assign(new Error("x"), { message: { code: 5 } })],
+    ["a message that throws", () => Object.defineProperty(new Error("x"), "message", { get: fails })],
+    [
+      "a name and a trace that throw",
+      () => Object.defineProperties(new Error("x"), { name: { get: fails }, stack: { get: fails } }),
+    ],
+    ["nothing", () => undefined],
+    ["an object without a prototype", () => Object.create(null) as object],
+    ["a symbol", () => Symbol("x")],
+  ])("whatever is thrown, its job is tried again: %s", async (_, thrown) => {
+    const { scene, told } = await open(() => {
+      throw thrown();
+    });
+    const jid = await scene.push({ backtrace: true });
+    await until("it has failed", () => told.length > 0);
+    expect(told).toEqual([`failed ${jid} retry`]);
+    const [entry = ""] = await entries(scene, scene.keys.retry);
+    expect(JSON.parse(entry)).toMatchObject({ error_class: expect.any(String), error_message: expect.any(String) });
+    expect(await scene.running()).toEqual({});
+  });
+
+  test("a time of failure without a count is of a former life: Ruby counts retry_for from this failure", async () => {
+    const { scene, told } = await open(fails);
+    const jid = await scene.push({ retry_for: 60, failed_at: Date.now() / 1_000 - 3_600 });
+    await until("it has failed", () => told.length > 0);
+    expect(told).toEqual([`failed ${jid} retry`]);
+  });
+
+  test("retryIn answers with no number: its job is due by the rule, and a rejection ends no process", async () => {
+    for (const wrong of [() => Infinity, () => Number.NaN, () => Promise.reject(new Error("late"))]) {
+      const scene = new Scene(server.url);
+      const worker = scene.worker({
+        handlers: { Job: { perform: fails, retryIn: () => wrong() as number } },
+        poll: false,
+      });
+      await worker.start();
+      await scene.push();
+      await until("it has failed", async () => (await scene.redis.zcard(scene.keys.retry)) === 1);
+      const [, score] = await scene.redis.zrange(scene.keys.retry, "0", "-1", "WITHSCORES");
+      expect(Number(score) - Date.now() / 1_000).toBeLessThan(26);
+    }
+  });
+
+  test("what a listener throws changes nothing, and death handlers still hear", async () => {
+    const scene = new Scene(server.url);
+    const dead: string[] = [];
+    const worker = scene.worker({
+      handlers: { Job: fails },
+      deathHandlers: [({ jid }) => void dead.push(jid)],
+      poll: false,
+    });
+    for (const event of ["completed", "failed", "refused", "warning"] as const) worker.on(event, fails);
+    const warnings = vi.spyOn(process, "emitWarning").mockImplementation(() => {});
+    onTestFinished(() => warnings.mockRestore());
+    await worker.start();
+    const jid = await scene.push({ retry: 0 });
+    const foreign = await scene.push({ class: "Foreign" });
+    await until("death handlers have heard", () => dead.includes(jid));
+    await until("and a listener was told of", () =>
+      warnings.mock.calls.some(([text]) => String(text).includes("refused")),
+    );
+    worker.quiet();
+    await until("what is foreign is back", async () => (await scene.waiting()).some((text) => text.includes(foreign)));
+    expect(await scene.running()).toEqual({});
+  });
+
   test("the dead set keeps as many, and as long, as it is told to", async () => {
     const { scene, told } = await open(fails, { deadSet: { max: 4, timeout: 60 } });
     const { redis, keys } = scene;
@@ -184,8 +253,7 @@ describe("ends and a fetch in one script", () => {
     const ends = new Ends({ redis, tell: () => {}, ...parts });
     const ordering = new QueueOrdering(["one", "two"]);
     const calls = new FetchCalls({ ...parts, ordering, writeWorkers: () => false });
-    const draw = ordering.draw(5);
-    return { ends, fetch: async () => takenBy(await ends.fetch(calls.of(draw, 5, holder)), draw, holder) };
+    return { ends, fetch: async () => calls.taken(await ends.fetch(calls.of(5, holder)), holder) };
   }
 
   /** Sent once: one that is to be repeated is refused. */
@@ -296,6 +364,58 @@ describe("with the fetch for the slots that they free", () => {
     await until("all have ended", () => told.length === 30);
     expect(told.toSorted()).toEqual(jids.map((jid) => `completed ${jid}`).toSorted());
     expect([runs, await processed(scene), await scene.running(), host.lostRuns]).toEqual([30, 30, {}, []]);
+  });
+});
+
+describe("a server middleware that does not wait for its job", () => {
+  const through = (middleware: ServerMiddleware, perform: Perform): Promise<Stage> =>
+    open(perform, { middleware: [middleware] });
+
+  test("does not end the run before it, and fails with it", async () => {
+    const perform = async (): Promise<void> => {
+      await sleep(100);
+      fails();
+    };
+    const { scene, told } = await through(async (_, next) => void next(), perform);
+    const jid = await scene.push();
+    await until("it has ended", () => told.length > 0);
+    expect(told).toEqual([`failed ${jid} retry`]);
+  });
+
+  test("and fails itself: the job is waited for", async () => {
+    const { opened, open: release } = gate();
+    const { scene, told } = await through(
+      async (_, next) => {
+        void next();
+        fails();
+      },
+      () => opened,
+    );
+    await scene.push();
+    await until("it runs", async () => Object.keys(await scene.running()).length === 1);
+    await sleep(100);
+    expect(told).toEqual([]);
+    release();
+    await until("it has ended", () => told.length > 0);
+    expect(told[0]).toMatch(/^failed .* retry$/);
+  });
+
+  test("may keep a failure to itself, as a rescue around yield", async () => {
+    const { scene, told } = await through((_, next) => next().catch(() => {}), fails);
+    const jid = await scene.push();
+    await until("it has ended", () => told.length > 0);
+    expect(told).toEqual([`completed ${jid}`]);
+  });
+});
+
+describe("a path that a gateway has forgotten", () => {
+  test("is given up for a new one: the worker goes on", { timeout: 60_000 }, async () => {
+    const { scene, proxy, told } = await behindProxy(() => {});
+    await scene.push();
+    await until("one has ended", () => told.length === 1);
+    proxy.forget();
+    await scene.push();
+    await until("the next one, too", () => told.length === 2, 30_000);
   });
 });
 
@@ -482,6 +602,37 @@ describe("stop()", () => {
       expect([await entries(scene, scene.keys.retry), errors]).toEqual([[], []]);
     },
   );
+
+  test("while it starts: nothing of the process is left, and nothing goes on", async () => {
+    const scene = new Scene(server.url);
+    const worker = scene.worker({ pollInterval: 10 });
+    const errors: unknown[] = [];
+    worker.on("error", (error) => errors.push(error));
+    const starting = worker.start();
+    await worker.stop();
+    await starting;
+    await sleep(100); // some looks of its poller
+    const { redis, keys } = scene;
+    expect([errors, await redis.smembers(keys.processes)]).toEqual([[], []]);
+    expect(await redis.exists(keys.process(worker.identity))).toBe(0);
+    const clients = (await redis.client("LIST")) as string;
+    expect(clients).not.toContain("assured-jobs:worker");
+  });
+
+  test("for as long as it takes, and called twice: both wait for the job", async () => {
+    const { opened, open: release } = gate();
+    const { scene, worker, told } = await open(() => opened);
+    await scene.push();
+    await until("it runs", () => worker.busy === 1);
+    let ended = 0;
+    const stops = [worker.stop({ timeout: Infinity }), worker.stop()].map((stop) => stop.then(() => ended++));
+    await sleep(100);
+    expect([ended, worker.busy]).toEqual([0, 1]);
+    release();
+    await Promise.all(stops);
+    expect(told).toHaveLength(1);
+    expect(await scene.waiting()).toEqual([]);
+  });
 
   test("of a worker that does nothing tells no errors", async () => {
     const scene = new Scene(server.url);

@@ -121,6 +121,20 @@ describe("order", () => {
     expect(share).toBeLessThan(0.85);
   });
 
+  test.each([1, 10])(
+    "weighted, %i at a time: the shares of the others hold while the heaviest one is empty",
+    async (concurrency) => {
+      const scene = new Scene(server.url);
+      await Promise.all([pushMany(scene, 400, "a"), pushMany(scene, 400, "b")]);
+      const { worker, started } = working(scene, { queues: { heavy: 100, a: 9, b: 1 }, concurrency });
+      await worker.start();
+      await until("all ran", () => started.length === 800);
+      const share = started.slice(0, 300).filter(({ queue }) => queue === "a").length / 300;
+      expect(share).toBeGreaterThan(0.82); // 0.9, give or take four standard deviations
+      expect(share).toBeLessThan(0.98);
+    },
+  );
+
   test("weighted: an empty queue takes no slots from the others", async () => {
     const scene = new Scene(server.url);
     await pushMany(scene, 10, "b");

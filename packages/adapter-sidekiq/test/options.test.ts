@@ -70,6 +70,16 @@ describe("a worker refuses", () => {
       { handlers: { Mail: {} } },
       /handlers\.Mail: expected a function, or an object with perform/,
     ],
+    [
+      "an option of a class that means nothing",
+      { handlers: { Mail: { perform() {}, retries: 0 } } },
+      /handlers\.Mail\.retries: expected one of perform, retry/,
+    ],
+    [
+      "retries that are no number",
+      { handlers: { Mail: { perform() {}, retry: "never" } } },
+      /handlers\.Mail\.retry: expected true, false or a whole/,
+    ],
     ["middleware that is no list", { middleware: {} }, /middleware: expected an array of functions/],
     ["an unknown Sidekiq", { sidekiq: 5 }, /sidekiq: expected 6, 7 or 8, got 5/],
     ["ms where Sidekiq 7 reads them", { sidekiq: 7, timestamps: "ms" }, /timestamps: expected "s": Sidekiq 7 reads no/],
@@ -95,6 +105,12 @@ describe("a worker refuses", () => {
     const redis = { host: "x", password: "hunter2" };
     expect(refusal(() => new SidekiqWorker({ redis, queues: redis as never }))).not.toContain("hunter2");
     expect(refusal(() => new SidekiqWorker({ redis: "hunter2 is no URL" }))).not.toBe("taken");
+  });
+
+  test("a stop that waits for no time, or for less", async () => {
+    const worker = new Scene(server.url).worker();
+    for (const timeout of [-1, Number.NaN, "5" as never])
+      await expect(worker.stop({ timeout })).rejects.toThrow(/SidekiqWorker\.stop: timeout: expected milliseconds/);
   });
 
   test("start() after stop()", async () => {

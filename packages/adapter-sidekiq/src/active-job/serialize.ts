@@ -88,5 +88,7 @@ const tagged = (kind: string, fields: Json): Json => ({ [SERIALIZED]: serializer
 /** As Rails writes a Time: nine digits of a second, in UTC. */
 export function timeText(time: Date, path: string): string {
   if (Number.isNaN(time.getTime())) throw refusal(path, "a valid Date", "Invalid Date");
-  return time.toISOString().replace("Z", "000000Z");
+  const text = time.toISOString();
+  if (!/^\d{4}-/.test(text)) throw refusal(path, "a Date of the years 0 to 9999, as Ruby reads them", text);
+  return text.replace("Z", "000000Z");
 }

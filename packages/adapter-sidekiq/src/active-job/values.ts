@@ -97,8 +97,7 @@ export class OpaqueValue {
   }
 }
 
-const DAY = /^\d{4,}-\d{2}-\d{2}$/;
-const DECIMAL = /^[+-]?(?:\d+(?:\.\d+)?(?:e[+-]?\d+)?|NaN|Infinity)$/i;
+const DECIMAL = /^(?:NaN|[+-]?(?:\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|Infinity))$/;
 
 /** `:name` */
 export function symbol(name: string): RubySymbol {
@@ -107,7 +106,9 @@ export function symbol(name: string): RubySymbol {
 
 /** A Date of Ruby: `rubyDate("2026-01-02")`. A Date of JavaScript becomes a Time. */
 export function rubyDate(iso: string): RubyDate {
-  if (!DAY.test(iso) || Number.isNaN(Date.parse(iso))) throw refusal("rubyDate", "a day such as 2026-01-02", iso);
+  const day = new Date(`${iso}T00:00:00Z`);
+  const isDay = !Number.isNaN(day.getTime()) && day.toISOString().slice(0, 10) === iso; // 2026-02-30 would be in March
+  if (!isDay) throw refusal("rubyDate", "a day such as 2026-01-02", iso);
   return new RubyDate(iso);
 }
 

@@ -82,6 +82,9 @@ const isAmount = (value: unknown): boolean => typeof value === "number" && value
 const NAME: Rule = [isName, "a name: text that is not empty, without spaces around it"];
 const LIST: Rule = [(value) => Array.isArray(value), "an array"];
 
+/** Ruby's client takes more for a time, and refuses it: also when its poller puts such a job into its queue again. */
+const MOST_RETRY_FOR = 1_000_000_000;
+
 /** Of what must be there, and of what Sidekiq itself reads. */
 const RULES: Readonly<Record<string, Rule>> = {
   class: NAME,
@@ -89,7 +92,10 @@ const RULES: Readonly<Record<string, Rule>> = {
   queue: NAME,
   jid: NAME,
   retry: [(value) => isFlag(value) || isCount(value), "true, false or a whole number from 0"],
-  retry_for: optional([isAmount, "seconds"]),
+  retry_for: optional([
+    (value) => isAmount(value) && (value as number) <= MOST_RETRY_FOR,
+    `seconds, at most ${MOST_RETRY_FOR}`,
+  ]),
   retry_queue: optional(NAME),
   dead: optional([isFlag, "true or false"]),
   backtrace: optional([(value) => isFlag(value) || isCount(value), "true, false or a number of lines"]),

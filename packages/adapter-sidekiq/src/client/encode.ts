@@ -5,7 +5,7 @@ import { restamp, secondsText, timestamp } from "../wire/timestamps.ts";
 import type { TimestampUnit } from "../wire/timestamps.ts";
 import { assertWhole } from "./draft.ts";
 import type { Draft } from "./draft.ts";
-import { assertStrict } from "./strict-args.ts";
+import { assertReadable, assertStrict } from "./strict-args.ts";
 
 export interface Encoding {
   readonly strictArgs: boolean;
@@ -26,6 +26,13 @@ const TIMES = new Set(["created_at", "failed_at", "retried_at"]);
 const NOT_WRITTEN = new Set(["at", "enqueued_at"]);
 const ADVICE = " strictArgs: false sends what JSON.stringify makes of it.";
 
+function textOf(field: string, value: unknown, timestamps: TimestampUnit): string | undefined {
+  if (TIMES.has(field) && typeof value === "number") return restamp(value, timestamps);
+  const text = toJson(value, field);
+  if (text !== undefined) assertReadable(text, field);
+  return text;
+}
+
 /** @throws AssuranceError ERR_OPTION when the job is wrong, or not what its worker would get. */
 export function encode(draft: Draft, { strictArgs, timestamps }: Encoding, now: number): Encoded {
   assertWhole(draft);
@@ -33,8 +40,7 @@ export function encode(draft: Draft, { strictArgs, timestamps }: Encoding, now: 
   for (const [field, value] of draft.fields()) {
     if (NOT_WRITTEN.has(field)) continue;
     if (strictArgs) assertStrict(value, field, ADVICE);
-    const isTime = TIMES.has(field) && typeof value === "number";
-    const text = isTime ? restamp(value, timestamps) : toJson(value, field);
+    const text = textOf(field, value, timestamps);
     if (text !== undefined) members.push(`${JSON.stringify(field)}:${text}`);
   }
   const { at, queue } = draft;

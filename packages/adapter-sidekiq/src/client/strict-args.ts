@@ -36,6 +36,26 @@ export function assertStrict(value: unknown, path: string, advice = ""): void {
   visit(value, { root: path, advice, names: [], within: [] });
 }
 
+const BRACKETS = /[{}[\]]/g;
+const STRINGS = /"(?:[^"\\]|\\.)*"/g;
+/** What JSON.stringify writes for half a pair; a backslash before it would be one of the text's own. */
+const ESCAPED_HALF = /(?<!\\)(?:\\\\)*\\u[dD][89a-fA-F]/;
+
+/**
+ * Of what need not arrive as it is, at least Ruby must be able to read the job: `json` is what JSON.stringify made.
+ *
+ * @throws AssuranceError ERR_OPTION.
+ */
+export function assertReadable(json: string, path: string): void {
+  const trail: Trail = { root: path, advice: "", names: [], within: [] };
+  if (ESCAPED_HALF.test(json)) throw refused(BROKEN_TEXT, trail);
+  let depth = 0;
+  for (const [mark] of json.replaceAll(STRINGS, "").matchAll(BRACKETS)) {
+    depth += mark === "{" || mark === "[" ? 1 : -1;
+    if (depth > DEEPEST) throw refused(TOO_DEEP, trail);
+  }
+}
+
 /** An object literal, or one without a prototype. Also true for those of another realm, such as a test runner's. */
 export function isPlainObject(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value);
@@ -74,7 +94,7 @@ const NEVER_JSON: Readonly<Record<string, Flaw>> = {
 function flawOfObject(value: object | null, { within }: Trail): Flaw | undefined {
   if (value === null || value instanceof RubyFloat) return undefined;
   if (within.includes(value)) return { what: "a cycle: it contains itself", remedy: "Pass an id instead" };
-  if (within.length >= DEEPEST) return { what: "nested too deep: Ruby reads at most 100 levels", remedy: "Flatten it" };
+  if (within.length >= DEEPEST) return TOO_DEEP;
   if (Array.isArray(value)) return flawOfList(value);
   if (!isPlainObject(value)) return flawOfInstance(value);
   const isSymbolic = Object.getOwnPropertySymbols(value).length > 0;
@@ -98,6 +118,8 @@ function flawOfInstance(value: object): Flaw {
   const kind = kindOf(value);
   return { what: `${article(kind)} ${kind}`, remedy: INSTEAD[kind] ?? "Pass a plain object or array" };
 }
+
+const TOO_DEEP: Flaw = { what: "nested too deep: Ruby reads at most 100 levels", remedy: "Flatten it" };
 
 const BROKEN_TEXT: Flaw = {
   what: "a text with half a surrogate pair",

@@ -19,3 +19,19 @@ export const beat: Script = {
     end
     return redis.call('RPOP', KEYS[5])`,
 };
+
+/* A process that cannot beat keeps from lapsing. What it has left, or never wrote, is not made anew.
+ *   KEYS[1] processes  KEYS[2] its hash  KEYS[3..] its lists  ARGV[1] identity  ARGV[2] beat, seconds
+ *   Returns whether it was there. */
+export const keep: Script = {
+  name: "keep",
+  keys: undefined,
+  lua: `
+    local isThere = redis.call('EXPIRE', KEYS[2], 60) == 1
+    if isThere then
+      redis.call('HSET', KEYS[2], 'beat', ARGV[2])
+      redis.call('SADD', KEYS[1], ARGV[1])
+    end
+    for at = 3, #KEYS do redis.call('EXPIRE', KEYS[at], 60) end
+    return isThere and 1 or 0`,
+};

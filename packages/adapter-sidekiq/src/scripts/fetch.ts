@@ -6,7 +6,7 @@ import type { Script } from "../connection.ts";
  * the same step. A holder whose jobs were given away gets nothing.
  *   KEYS[1] run  KEYS[2] graves  KEYS[3] paused  KEYS[4] work  KEYS[5] workers  then for each queue: waiting, running, parked
  *   ARGV[1] holder  ARGV[2] number of jobs  ARGV[3] 1: write workers too  ARGV[4] number of queues  ARGV[5..] their names,
- *   in the order in which they are looked through; then, for weighted queues, the one to look at first for each job
+ *   in the order in which they are looked through; then, for weighted queues, a random seed and the weight of each
  *   Returns [ms until the next parked job is due or -1, indexes of paused queues, then queue index, run, payload for each],
  *   or [-2] for a holder in its grave. */
 export const fetchFunction: string = `
@@ -52,8 +52,24 @@ export const fetchFunction: string = `
         if #found < most then left[queue] = 0 end
         return #found
       end
-      for at = 5 + queues, #ARGV do
-        if count < wanted then take(tonumber(ARGV[at]) + 1, 1) end
+      local weights, total = {}, 0
+      if ARGV[5 + queues] then
+        math.randomseed(tonumber(ARGV[5 + queues]))
+        for queue = 1, queues do
+          weights[queue] = tonumber(ARGV[5 + queues + queue])
+          total = total + weights[queue]
+        end
+      end
+      while count < wanted and total > 0 do
+        local ticket, queue = math.random(total), 0
+        repeat
+          queue = queue + 1
+          ticket = ticket - weights[queue]
+        until ticket <= 0
+        if take(queue, 1) == 0 then
+          total = total - weights[queue]
+          weights[queue] = 0
+        end
       end
       for queue = 1, queues do take(queue, wanted - count) end
       if count == 0 then return reply end

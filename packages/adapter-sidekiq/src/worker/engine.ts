@@ -60,6 +60,8 @@ export class Engine {
   #host: Host | undefined;
   #stopKeeper: () => void = () => {};
   #phase: Phase = "new";
+  #starting: Promise<void> | undefined;
+  #stopping: Promise<void> | undefined;
   /** Belongs to an adapter, which says when to begin. */
   #isOwned = false;
   #isPaused = false;
@@ -83,8 +85,9 @@ export class Engine {
     const writeWorkers = (): boolean => this.#writesWorkers;
     const ends = new Ends({ redis, keys, identity, deadSet: options.deadSet, tell });
     this.#fetchers = this.#fetchersFor(ends, this.#executor(ends));
-    this.#poller = new Poller({ redis, keys, tell, interval: options.pollInterval, unit: () => options.unit });
-    const { tag, labels, signalled } = parts;
+    const { tag, labels, signalled, warn } = parts;
+    const { pollInterval: interval, unit } = options;
+    this.#poller = new Poller({ redis, keys, tell, warn, interval, unit });
     const isQuiet = (): boolean => this.#isQuiet || this.#isPaused;
     const books = {
       redis,
@@ -112,7 +115,11 @@ export class Engine {
   }
 
   async start(): Promise<void> {
-    if (this.#phase !== "new") return;
+    if (this.#phase === "new") this.#starting = this.#start();
+    await this.#starting;
+  }
+
+  async #start(): Promise<void> {
     this.#phase = "started";
     const { redis, keys, identity } = this;
     this.#versions = await versionsBeside(redis, keys).catch(() => []);
@@ -133,9 +140,14 @@ export class Engine {
   }
 
   /** Waits for the runs, gives back what is left of them, and leaves Sidekiq's books. Idempotent. */
-  async stop(timeout: number): Promise<void> {
-    if (this.#phase === "stopped") return;
+  stop(timeout: number): Promise<void> {
     this.#phase = "stopped";
+    this.#stopping ??= this.#stop(timeout);
+    return this.#stopping;
+  }
+
+  async #stop(timeout: number): Promise<void> {
+    await this.#starting?.catch(() => {}); // what it still begins would go on for ever
     await this.pause().catch((error: unknown) => this.#parts.telling.error(error)); // the others will find what it left
     await this.#poller.stop();
     if (!(await this.live.idle(timeout))) await this.#giveBackLive();
@@ -171,6 +183,7 @@ export class Engine {
     if (!this.#isPaused) return this.#open();
     if (this.#phase !== "started") return;
     await this.#poller.stop();
+    this.#stopKeeper();
     await this.#record.stop().catch(() => {}); // it has left: nothing of it shall be seen
   }
 
@@ -222,8 +235,7 @@ export class Engine {
     return new Executor({ redis, keys, ends, live, classes, middleware, deathHandlers, format, host, telling });
   }
 
-  /* Newest first: each is put in front of the one before, so the oldest ends up as the next to run. Handlers hear of it
-   * when nothing can be lost by it any more. */
+  /* Newest first, each in front of the one before: the oldest is the next to run. Handlers hear of it when it is back. */
   async #giveBackLive(): Promise<void> {
     const { redis, keys } = this;
     const newestFirst = [...this.live.all].toSorted((one, other) => other.run.run - one.run.run);

@@ -7,7 +7,7 @@
  */
 import { setImmediate as immediate, setTimeout as sleep } from "node:timers/promises";
 import type { Connection } from "../connection.ts";
-import { FetchCalls, takenBy } from "./fetch-calls.ts";
+import { FetchCalls } from "./fetch-calls.ts";
 import type { Fetched, FetchCallsParts, Taken } from "./fetch-calls.ts";
 import type { Call } from "./finish-calls.ts";
 import type { HolderBook } from "./holder.ts";
@@ -170,9 +170,7 @@ export class Fetcher {
 
   /* Undefined when the holder is refused. */
   async #take(wanted: number, holder: string): Promise<Taken | undefined> {
-    const { fetch, ordering } = this.#parts;
-    const draw = ordering.draw(wanted);
-    return takenBy(await fetch(this.#calls.of(draw, wanted, holder)), draw, holder);
+    return this.#calls.taken(await this.#parts.fetch(this.#calls.of(wanted, holder)), holder);
   }
 
   /* A paused queue is not watched: it would answer at once, again and again. */

@@ -19,7 +19,10 @@ export interface SidekiqJobClass {
   readonly retriesExhausted?: (job: SidekiqJob, error: unknown) => unknown;
 }
 
-/** Around each run. The first one is outermost; who does not call `next` skips the job, which then counts as done. */
+/**
+ * Around each run. The first one is outermost; who does not call `next` skips the job, which then counts as done. One that
+ * returns before `next` has ended does not end the run: its job is waited for, and fails it.
+ */
 export type ServerMiddleware = (job: SidekiqJob, next: () => Promise<void>) => Promise<void>;
 
 /** Called after a job is dead: its retries are exhausted, or it must not be retried; beside Sidekiq 8 also after a discard. */
@@ -31,16 +34,49 @@ export function through(
   job: SidekiqJob,
   last: () => Promise<void>,
 ): Promise<void> {
-  const enter = (at: number): Promise<void> => {
+  const enter = async (at: number): Promise<void> => {
     const one = middleware[at];
     if (one === undefined) return last();
-    let isEntered = false;
-    return one(job, async () => {
-      if (isEntered)
-        throw new AssuranceError("ERR_STATE", "A server middleware called next() twice: the job runs once.");
-      isEntered = true;
-      await enter(at + 1);
-    });
+    const rest = new Rest(() => enter(at + 1));
+    try {
+      await one(job, () => rest.begin());
+    } finally {
+      await rest.end();
+    }
   };
   return enter(0);
+}
+
+/* What is behind one middleware. A run must not be over while its job goes on, whatever its middleware waits for. */
+class Rest {
+  readonly #enter: () => Promise<void>;
+  #work: Promise<void> | undefined;
+  #isOver = false;
+  #hasReturned = false;
+
+  constructor(enter: () => Promise<void>) {
+    this.#enter = enter;
+  }
+
+  begin(): Promise<void> {
+    if (this.#hasReturned) return misused("after the middleware had returned: await it");
+    if (this.#work) return misused("twice: the job runs once");
+    this.#work = this.#enter();
+    const over = (): void => void (this.#isOver = true);
+    this.#work.then(over, over);
+    return this.#work;
+  }
+
+  /** Rejects with a failure that the middleware did not wait for; what it has seen is its own to pass on. */
+  async end(): Promise<void> {
+    this.#hasReturned = true;
+    if (!this.#isOver) await this.#work;
+  }
+}
+
+/* Not awaited it must not end the process. */
+function misused(how: string): Promise<never> {
+  const refused = Promise.reject(new AssuranceError("ERR_STATE", `A server middleware called next() ${how}.`));
+  refused.catch(() => {});
+  return refused;
 }

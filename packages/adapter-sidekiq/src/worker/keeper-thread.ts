@@ -3,6 +3,7 @@
 import { workerData } from "node:worker_threads";
 import type { StoreConnection } from "@assured-jobs/core";
 import { Connection } from "../connection.ts";
+import { keep } from "../scripts/beat.ts";
 import { secondsText } from "../wire/timestamps.ts";
 
 /** What the thread is started with: keys, and how often to renew, ms. */
@@ -18,11 +19,7 @@ export interface KeeperData {
 const { target, identity, processes, process: record, lists, interval } = workerData as KeeperData;
 const redis = new Connection(target, "assured-jobs:keeper");
 
-async function renew(): Promise<void> {
-  const [isKnown] = await Promise.all([record, ...lists].map((key) => redis.call("EXPIRE", key, 60)));
-  if (isKnown !== 1) return; // it left, or the main loop has yet to write it
-  await redis.call("HSET", record, "beat", secondsText(Date.now()));
-  await redis.call("SADD", processes, identity);
-}
+const where = [processes, record, ...lists];
+const renew = (): Promise<unknown> => redis.run(keep, [where.length, ...where, identity, secondsText(Date.now())]);
 
 setInterval(() => void renew().catch(() => {}), interval);

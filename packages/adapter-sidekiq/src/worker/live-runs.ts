@@ -6,6 +6,9 @@
 import type { Run } from "@assured-jobs/core";
 import type { Fetched } from "./fetch-calls.ts";
 
+/** A timer of Node that is set for longer than this, ms, fires at once. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+
 export interface LiveRun {
   readonly run: Run;
   readonly fetched: Fetched;
@@ -88,8 +91,9 @@ export class LiveRuns {
   async idle(ms: number): Promise<boolean> {
     if (this.size === 0) return true;
     let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<false>((resolve) => (timer = setTimeout(() => resolve(false), ms)));
     const idle = new Promise<true>((resolve) => this.#idle.push(() => resolve(true)));
+    if (ms > LONGEST_TIMER) return idle;
+    const late = new Promise<false>((resolve) => (timer = setTimeout(() => resolve(false), ms)));
     return Promise.race([idle, late]).finally(() => clearTimeout(timer));
   }
 }

@@ -1,5 +1,6 @@
 /* The options of a worker, checked once. */
 import type { StoreConnection } from "@assured-jobs/core";
+import { isPlainObject } from "../client/strict-args.ts";
 import { targetOf } from "../connection.ts";
 import type { RedisOption } from "../connection.ts";
 import {
@@ -101,15 +102,21 @@ const RULES: Readonly<Record<string, Rule>> = {
   onSignal: optional(isFunction),
 };
 const DEAD_SET: Readonly<Record<string, Rule>> = { max: optional(isWhole(1)), timeout: optional(isWhole(1)) };
+const JOB_CLASS: Readonly<Record<string, Rule>> = {
+  retry: optional([
+    (value) => typeof value === "boolean" || isWhole(0)[0](value),
+    "true, false or a whole number from 0",
+  ]),
+  retryIn: optional(isFunction),
+  retriesExhausted: optional(isFunction),
+};
 const HALF_A_YEAR = 180 * 24 * 3_600;
 
 /** Throws ERR_OPTION with option, expectation and value. */
 export function checkOptions(options: SidekiqWorkerOptions): CheckedOptions {
   assertNames(options, ["redis", "queues", "sets", ...Object.keys(RULES)], WHERE);
   assertRules(RULES, (name) => Reflect.get(options, name), WHERE);
-  const { redis, prefix = "", sidekiq, timestamps = "s", deadSet = {} } = options;
-  assertNames(deadSet, Object.keys(DEAD_SET), `${WHERE}deadSet.`);
-  assertRules(DEAD_SET, (name) => Reflect.get(deadSet, name), `${WHERE}deadSet.`);
+  const { redis, prefix = "", sidekiq, timestamps = "s" } = options;
   if (timestamps === "ms" && sidekiq !== undefined && sidekiq < 8)
     throw refusal(`${WHERE}timestamps`, `"s": Sidekiq ${sidekiq} reads no milliseconds`, timestamps);
   const { poll = true, pollInterval = 5_000, stopTimeout = 25_000 } = options;
@@ -117,7 +124,7 @@ export function checkOptions(options: SidekiqWorkerOptions): CheckedOptions {
     target: targetOf(redis, `${WHERE}redis`),
     sets: setsOf(options),
     unit: timestamps,
-    deadSet: { max: 10_000, timeout: HALF_A_YEAR, ...deadSet },
+    deadSet: deadSetOf(options),
     prefix,
     sidekiq,
     poll,
@@ -126,11 +133,21 @@ export function checkOptions(options: SidekiqWorkerOptions): CheckedOptions {
   };
 }
 
+function deadSetOf({ deadSet = {} }: SidekiqWorkerOptions): CheckedOptions["deadSet"] {
+  assertNames(deadSet, Object.keys(DEAD_SET), `${WHERE}deadSet.`);
+  assertRules(DEAD_SET, (name) => Reflect.get(deadSet, name), `${WHERE}deadSet.`);
+  const { max = 10_000, timeout = HALF_A_YEAR } = deadSet;
+  return { max, timeout };
+}
+
 /** Throws ERR_OPTION for what is no handler. */
 export function classOfHandler(name: string, handler: SidekiqHandler | SidekiqJobClass): SidekiqJobClass {
   const jobClass = typeof handler === "function" ? { perform: handler } : handler;
   if (typeof jobClass?.perform !== "function")
     throw refusal(`${WHERE}handlers.${name}`, "a function, or an object with perform", handler);
+  if (isPlainObject(jobClass))
+    assertNames(jobClass, ["perform", ...Object.keys(JOB_CLASS)], `${WHERE}handlers.${name}.`);
+  assertRules(JOB_CLASS, (option) => Reflect.get(jobClass, option), `${WHERE}handlers.${name}.`);
   return jobClass;
 }
 

@@ -14,7 +14,8 @@ export interface PollerParts {
   readonly keys: Keys;
   /** The longest wait between two looks, ms. */
   readonly interval: number;
-  readonly unit: () => TimestampUnit;
+  readonly unit: TimestampUnit;
+  readonly warn: (message: string) => void;
   readonly tell: (error: unknown) => void;
 }
 
@@ -53,24 +54,38 @@ export class Poller {
   /* Returns ms until the next one. */
   async #move(set: string): Promise<number> {
     const { redis, keys } = this.#parts;
-    const [next, ...entries] = (await redis.run(due, [set, SLICE])) as [number, ...string[]];
-    if (entries.length > 0) {
-      const moves = entries.map((entry) => this.#moveOf(entry));
-      const where = [set, keys.queues, keys.dead, ...moves.map(({ queue }) => keys.queue(queue).waiting)];
-      await redis.run(raise, [
-        where.length,
-        ...where,
-        ...moves.flatMap(({ entry, queue, text }) => [entry, queue, text]),
-      ]);
-    }
-    if (entries.length === SLICE) return 0;
+    const [next, ...entries] = (await redis.runForBytes(due, [set, SLICE])) as [number, ...Buffer[]];
+    if (entries.length === 0) return next < 0 ? Number.POSITIVE_INFINITY : next;
+    const moves = entries.map((entry) => this.#moveOf(entry));
+    const where = [set, keys.queues, keys.dead, ...moves.map(({ queue }) => keys.queue(queue).waiting)];
+    const told = moves.flatMap(({ entry, queue, text }) => [entry, queue, text]);
+    const moved = (await redis.run(raise, [where.length, ...where, ...told])) as number;
+    const unreadable = moves.filter(({ queue }) => queue === "").length;
+    if (unreadable > 0) this.#parts.warn(asideFrom(set, unreadable));
+    if (moved > 0 && entries.length === SLICE) return 0;
     return next < 0 ? Number.POSITIVE_INFINITY : next;
   }
 
-  #moveOf(entry: string): { entry: string; queue: string; text: string } {
-    const payload = Payload.parse(entry);
-    const queue = payload?.string("queue");
-    if (payload === undefined || queue === undefined) return { entry, queue: "", text: "" };
-    return { entry, queue, text: payload.with({ enqueued_at: timestamp(Date.now(), this.#parts.unit()) }) };
+  /* The entry is compared byte for byte, also where it is no text. One that names no queue is Ruby's default's. */
+  #moveOf(entry: Buffer): Move {
+    const payload = Payload.parse(entry.toString());
+    const named = payload?.get("queue") ?? "default";
+    if (payload === undefined || typeof named !== "string" || named === "") return { entry, queue: "", text: "" };
+    const isSaid = payload.get("queue") === named;
+    const text = payload.with({
+      ...(isSaid ? {} : { queue: JSON.stringify(named) }),
+      enqueued_at: timestamp(Date.now(), this.#parts.unit),
+    });
+    return { entry, queue: named, text };
   }
 }
+
+interface Move {
+  readonly entry: Buffer;
+  /** Empty: nobody can read it. */
+  readonly queue: string;
+  readonly text: string;
+}
+
+const asideFrom = (set: string, count: number): string =>
+  `${set} held jobs that are due and that nobody can read (${count}). They are in the dead set, as they were.`;

@@ -1,38 +1,24 @@
-/* In which order queues are looked through, as Sidekiq has it: strictly as given, or by weights, where each fetch draws.
- * A fetch takes several jobs at once; with weights each of them is drawn by itself, so the shares are Sidekiq's. */
+/* In which order queues are looked through: strictly as given, or by weights, where the fetch script draws for each job
+ * among the queues that have one. So the shares are those of Sidekiq, which shuffles by weight and takes the first job it finds. */
 import { refusal } from "../refusal.ts";
 
 /** `["critical", "default"]`: strictly in this order. `{ critical: 3, default: 1 }`: three of four looks at critical first. */
 export type QueueOrder = readonly string[] | Readonly<Record<string, number>>;
 
-export interface Draw {
-  /** Queues in the order in which they are looked through. */
-  readonly names: readonly string[];
-  /** For each job the index of the queue to look at first; empty when the order is strict. */
-  readonly first: readonly number[];
-}
-
 export class QueueOrdering {
   readonly names: readonly string[];
   /** Undefined when the order is strict. */
   readonly weights: Readonly<Record<string, number>> | undefined;
-  readonly #tickets: readonly string[];
 
   constructor(order: QueueOrder) {
     this.weights = isList(order) ? undefined : { ...order };
     this.names = isList(order) ? [...new Set(order)] : Object.keys(order);
-    this.#tickets = this.names.flatMap((name) => Array<string>(this.weights?.[name] ?? 1).fill(name));
   }
 
-  draw(jobs: number): Draw {
-    if (this.weights === undefined) return { names: this.names, first: [] };
-    const names = shuffled(this.names);
-    const first = Array.from({ length: jobs }, () => names.indexOf(this.#ticket()));
-    return { names, first };
-  }
-
-  #ticket(): string {
-    return this.#tickets[Math.floor(Math.random() * this.#tickets.length)]!;
+  /** What the fetch script draws with: a random seed, and the weights of the names. Nothing when the order is strict. */
+  lot(): readonly number[] {
+    const { weights } = this;
+    return weights ? [Math.floor(Math.random() * 2 ** 31), ...this.names.map((name) => weights[name]!)] : [];
   }
 }
 
@@ -51,12 +37,3 @@ export function checkOrder(order: QueueOrder, option: string): QueueOrdering {
 const isName = (name: unknown): boolean => typeof name === "string" && name !== "" && !/[\s\0]/.test(name);
 
 const isList = (order: QueueOrder): order is readonly string[] => Array.isArray(order);
-
-function shuffled<T>(list: readonly T[]): readonly T[] {
-  const copy = [...list];
-  for (let at = copy.length - 1; at > 0; at--) {
-    const other = Math.floor(Math.random() * (at + 1));
-    [copy[at], copy[other]] = [copy[other]!, copy[at]!];
-  }
-  return copy;
-}

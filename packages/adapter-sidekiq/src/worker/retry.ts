@@ -2,7 +2,6 @@
  *
  * Only the text of the payload is edited, so that everything else of it comes back to Ruby as Ruby wrote it. */
 import { deflateSync } from "node:zlib";
-import { reasonOf } from "@assured-jobs/core/adapter-kit";
 import type { Payload } from "../wire/payload.ts";
 import { readTimestamp, timestamp } from "../wire/timestamps.ts";
 import type { TimestampUnit } from "../wire/timestamps.ts";
@@ -11,6 +10,8 @@ import type { SidekiqJob } from "./job.ts";
 
 const MOST_RETRIES = 25;
 const LONGEST_MESSAGE = 10_000;
+/** As Ruby has it. */
+const NO_MESSAGE = "!!! ERROR MESSAGE THREW AN ERROR !!!";
 
 /** `at`: `drop` leaves nothing; `isDead`: death handlers hear of it. */
 export type Fate =
@@ -63,9 +64,10 @@ function delayOf(
   { job, rules }: { job: SidekiqJob; rules: RetryRules },
 ): number | "kill" | "discard" {
   try {
-    const wanted = rules.jobClass?.retryIn?.(count, error, job);
+    const wanted: unknown = rules.jobClass?.retryIn?.(count, error, job);
     if (wanted === "kill" || wanted === "discard") return wanted;
-    if (typeof wanted === "number" && wanted > 0) return wanted;
+    if (typeof wanted === "number" && wanted > 0 && Number.isFinite(wanted)) return wanted;
+    if (wanted instanceof Promise) wanted.catch(rules.tell); // a number is needed now, and nobody else would hear of it
   } catch (thrown) {
     rules.tell(thrown);
   }
@@ -79,6 +81,7 @@ function jitter(count: number, sidekiq: number): number {
 }
 
 function isTooLate(payload: Payload, now: number): boolean {
+  if (payload.number("retry_count") === undefined) return false; // what it says of a failure is of a former life
   const [limit, failedAt] = [payload.number("retry_for"), readTimestamp(payload.get("failed_at"))];
   return limit !== undefined && failedAt !== undefined && failedAt + limit * 1_000 < now;
 }
@@ -94,7 +97,7 @@ function failureFields(
     ...(isSaid ? {} : { retry: JSON.stringify(retry) }), // what its class says is its own from now on, as in Ruby
     queue: JSON.stringify(payload.string("retry_queue") ?? queue),
     error_message: JSON.stringify(messageOf(error)),
-    error_class: JSON.stringify(error instanceof Error ? error.name : typeof error),
+    error_class: JSON.stringify(textOf(() => (error instanceof Error ? error.name : typeof error), "Error")),
     ...(count === undefined
       ? { failed_at: timestamp(now, unit), retry_count: "0" }
       : { retried_at: timestamp(now, unit), retry_count: String(count + 1) }),
@@ -102,16 +105,27 @@ function failureFields(
   };
 }
 
-/* Counted in characters, as Ruby counts. Ruby's JSON refuses half of a surrogate pair. */
+/* Counted in characters, as Ruby counts. */
 function messageOf(error: unknown): string {
-  const characters = Array.from(reasonOf(error).slice(0, 2 * LONGEST_MESSAGE)).slice(0, LONGEST_MESSAGE);
-  return characters.join("").replaceAll(/\p{Surrogate}/gu, "\uFFFD");
+  const message = textOf(() => (error instanceof Error ? error.message : error), NO_MESSAGE);
+  return Array.from(message.slice(0, 2 * LONGEST_MESSAGE))
+    .slice(0, LONGEST_MESSAGE)
+    .join("");
+}
+
+/* Anything may be thrown, and its job must end whatever it is. Ruby's JSON refuses half of a surrogate pair. */
+function textOf(read: () => unknown, otherwise: string): string {
+  try {
+    return String(read()).replaceAll(/\p{Surrogate}/gu, "\uFFFD");
+  } catch {
+    return otherwise;
+  }
 }
 
 /* `backtrace` of a job: true, or how many lines; 0 is a trace without any, as in Ruby. */
 function backtraceOf(wanted: unknown, error: unknown): Record<string, string> {
-  if ((!wanted && wanted !== 0) || !(error instanceof Error) || typeof error.stack !== "string") return {};
-  const lines = error.stack
+  if ((!wanted && wanted !== 0) || !(error instanceof Error)) return {};
+  const lines = textOf(() => error.stack ?? "", "")
     .split("\n")
     .filter((line) => line.trimStart().startsWith("at "))
     .map((line) => line.trim());

@@ -8,6 +8,10 @@ import type { SidekiqHandler, SidekiqJobClass } from "./handlers.ts";
 import type { SidekiqJob } from "./job.ts";
 import { checkOptions, classOfHandler } from "./options.ts";
 import type { SidekiqWorkerOptions } from "./options.ts";
+import { assertRules } from "../refusal.ts";
+import type { Rule } from "../refusal.ts";
+
+const IS_TIMEOUT: Rule = [(value) => typeof value === "number" && value >= 0, "milliseconds, at least 0"];
 
 /** What became of a job that failed: it will be retried, is in the dead set, or nothing is left of it. */
 export type FailureOutcome = "retry" | "dead" | "drop";
@@ -87,11 +91,12 @@ export class SidekiqWorker {
   }
 
   /**
-   * Waits for running jobs, at most `timeout` ms, gives back those that are left, aborts their signals, and closes its
-   * connections.
+   * Waits for running jobs, at most `timeout` ms (`Infinity`: as long as it takes), gives back those that are left, aborts
+   * their signals, and closes its connections. Called again it waits for the first call. Rejects with ERR_OPTION.
    */
-  stop({ timeout = this.#stopTimeout }: { readonly timeout?: number } = {}): Promise<void> {
-    return this.#engine.stop(timeout);
+  async stop({ timeout = this.#stopTimeout }: { readonly timeout?: number } = {}): Promise<void> {
+    assertRules({ timeout: IS_TIMEOUT }, () => timeout, "SidekiqWorker.stop: ");
+    await this.#engine.stop(timeout);
   }
 
   on<E extends keyof SidekiqWorkerEvents>(event: E, listener: (...args: SidekiqWorkerEvents[E]) => void): this {
@@ -105,21 +110,30 @@ export class SidekiqWorker {
   }
 
   #telling(): Telling {
-    const events = this.#events;
     return {
-      completed: (job) => void events.emit("completed", job),
-      failed: (job, error, outcome) => void events.emit("failed", job, error, outcome),
-      refused: (jid, jobClass, reason) => void events.emit("refused", { jid, class: jobClass, reason }),
+      completed: (job) => void this.#tell("completed", job),
+      failed: (job, error, outcome) => void this.#tell("failed", job, error, outcome),
+      refused: (jid, jobClass, reason) => void this.#tell("refused", { jid, class: jobClass, reason }),
       error: (error) => {
-        if (events.listenerCount("error") > 0) events.emit("error", error);
-        else this.#warn(`SidekiqWorker: ${reasonOf(error)}`);
+        if (!this.#tell("error", error)) this.#warn(`SidekiqWorker: ${reasonOf(error)}`);
       },
     };
   }
 
   #warn(message: string): void {
-    if (this.#events.listenerCount("warning") > 0) this.#events.emit("warning", message);
-    else process.emitWarning(message, "AssuredJobs");
+    if (!this.#tell("warning", message)) process.emitWarning(message, "AssuredJobs");
+  }
+
+  /* True when somebody listens. What a listener throws must not end a run, nor keep the next step from coming. */
+  #tell<E extends keyof SidekiqWorkerEvents>(event: E, ...args: SidekiqWorkerEvents[E]): boolean {
+    try {
+      return (
+        (this.#events as EventEmitter).listenerCount(event) > 0 && (this.#events as EventEmitter).emit(event, ...args)
+      );
+    } catch (thrown) {
+      process.emitWarning(`SidekiqWorker: a listener of "${event}" threw: ${reasonOf(thrown)}`, "AssuredJobs");
+      return true;
+    }
   }
 
   #signalled(signal: string): void {

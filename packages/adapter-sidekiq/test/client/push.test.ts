@@ -105,6 +105,7 @@ describe("a pushed job", () => {
       [{ at: Date.now() + 60_000 }, /^at: .*not milliseconds/],
       [{ tags: "x" }, /^tags: expected an array/],
       [{ retry_for: "1h" }, /^retry_for: /],
+      [{ retry_for: 14 * 24 * 3_600_000 }, /^retry_for: expected seconds, at most 1000000000/],
       [{ dead: 1 }, /^dead: /],
       [{ args: [{ when: new Date() }] }, /^args\[0\]\.when: a Date.*strictArgs/],
       [{ tags: [undefined] }, /^tags\[0\]: undefined/],
@@ -124,6 +125,16 @@ describe("a pushed job", () => {
     const [text] = await scene.queue();
     expect(text).toContain('"args":[null,"1970-01-01T00:00:00.000Z",{},null,{"b":1152921504606846976}]');
     expect(text).not.toMatch(/note|callback/);
+  });
+
+  test("without strict arguments, too, is something that Ruby can read", async () => {
+    const scene = new Scene(server.url, { strictArgs: false });
+    const nested = (levels: number): unknown => (levels === 0 ? "[[" : [nested(levels - 1)]);
+    const push = (arg: unknown): Promise<unknown> => scene.client.push({ class: "EchoJob", args: [arg] });
+    await push([nested(97), "\\ud800 as text, and a whole \u{1F600}"]);
+    await expect(push(nested(99))).rejects.toThrow(/^args: nested too deep/);
+    await expect(push({ half: "\uD83D" })).rejects.toThrow(/^args: a text with half a surrogate pair/);
+    expect(await scene.queue()).toHaveLength(1);
   });
 });
 
