@@ -17,14 +17,11 @@ export interface Desk {
 
 const ERROR_FIELDS = ["error_class", "error_message", "error_backtrace", "failed_at", "retried_at"] as const;
 
-/** Makes a job due now that was put off: by us, as a retry, or by its schedule. Nothing happens to any other. */
+/** Makes a job due now that we put off. One that waits for its retry, or its time, keeps both: that is Sidekiq's own. */
 export async function promoteJob(desk: Desk, queue: string, jid: string): Promise<void> {
   const found = await findJob(desk, queue, jid);
-  if (found === undefined || !PUT_OFF.has(found.where)) return;
-  await intoQueue(desk, queue, { found, text: found.text, side: found.where === "parked" ? "RPUSH" : "LPUSH" });
+  if (found?.where === "parked") await intoQueue(desk, queue, { found, text: found.text, side: "RPUSH" });
 }
-
-const PUT_OFF: ReadonlySet<Where> = new Set(["parked", "retry", "schedule"]);
 
 /** As the button of Sidekiq's Web: behind the queue, with one retry less on its count. */
 export async function retryDead(desk: Desk, queue: string, jid: string): Promise<void> {

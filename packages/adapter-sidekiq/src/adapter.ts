@@ -152,8 +152,8 @@ class Adapter implements SidekiqAdapter {
   }
 
   /** Ruby processes that are watched and serve the queue. */
-  async guests(queue: string): Promise<readonly Guest[]> {
-    return (await this.#holdings.guests()).filter(({ holders }) => holders[queue] !== undefined);
+  async guests(queue: string): Promise<readonly Guest[] | undefined> {
+    return (await this.#holdings.guests())?.filter(({ holders }) => holders[queue] !== undefined);
   }
 
   upkeep(queue: string, fleet: Fleet): Promise<void> {

@@ -73,7 +73,9 @@ export class Holdings {
     return outcome;
   }
 
-  async guests(): Promise<readonly Guest[]> {
+  /** Undefined when none are watched. */
+  async guests(): Promise<readonly Guest[] | undefined> {
+    if (this.#sources.length === 0) return undefined;
     return (await Promise.all(this.#sources.map((source) => source.guests()))).flat();
   }
 

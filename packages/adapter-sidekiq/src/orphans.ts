@@ -18,8 +18,6 @@ export class Orphans {
   readonly #keys: Keys;
   readonly #read = new Map<string, Read>();
   #size = 0;
-  /** Holders that were put into their graves by this process. */
-  readonly #certified = new Set<string>();
 
   constructor(redis: Connection, keys: Keys) {
     this.#redis = redis;
@@ -74,13 +72,10 @@ export class Orphans {
     };
   }
 
-  /* From then on the fetch script gives them nothing, however late they come. */
+  /* From then on the fetch script gives them nothing, however late they come. In each pass: Redis may have lost its data. */
   async #certify(holders: readonly string[]): Promise<void> {
-    const fresh = holders.filter((holder) => !this.#certified.has(holder));
-    if (fresh.length === 0) return;
     const now = await this.#redis.now();
-    await this.#redis.call("ZADD", this.#keys.graves, "NX", ...fresh.flatMap((holder) => [now, holder]));
-    for (const holder of fresh) this.#certified.add(holder);
+    await this.#redis.call("ZADD", this.#keys.graves, "NX", ...holders.flatMap((holder) => [now, holder]));
   }
 }
 

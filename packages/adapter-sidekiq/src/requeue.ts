@@ -75,22 +75,23 @@ export async function bury(
   return (await redis.run(buryScript, [...where, proof, run, text])) as "buried" | Exclude<RequeueOutcome, "requeued">;
 }
 
-/** With a fresh `enqueued_at`, so that the latency of the queue tells of its workers and not of a death. */
+/** With a fresh `enqueued_at`, so that the latency of the queue tells of its workers and not of a death. Empty, which is
+ * as it stands in Redis, where nobody can read it, or where bytes that are no UTF-8 were lost by reading. */
 export function refreshed({ text, payload }: Read, queue: string, unit: TimestampUnit): string {
-  if (payload === undefined) return text;
+  if (payload === undefined || text.includes("\uFFFD")) return "";
   return payload.with({
     enqueued_at: timestamp(Date.now(), unit),
     ...(payload.get("queue") === queue ? {} : { queue: JSON.stringify(queue) }),
   });
 }
 
-/** As it stands in the dead set, with the fields by which Sidekiq's Web tells why. */
-export function condemned({ text, payload }: Read, reason: string, unit: TimestampUnit): string {
+/** As it stands in the dead set, with the fields by which Sidekiq's Web tells why. Empty where nobody can read it. */
+export function condemned({ payload }: Read, reason: string, unit: TimestampUnit): string {
   return (
     payload?.with({
       error_class: JSON.stringify(POISON),
       error_message: JSON.stringify(reason),
       failed_at: timestamp(Date.now(), unit),
-    }) ?? text
+    }) ?? ""
   );
 }

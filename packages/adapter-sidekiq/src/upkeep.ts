@@ -66,23 +66,19 @@ export class Upkeep {
     const { running } = this.#keys.queue(this.#queue);
     const runs = await recordedRuns(this.#redis, running, (holder) => !living.has(holder));
     const strange = runs.filter(({ proof }) => !this.#orphaned.has(proof));
-    const known = await this.#listed(strange);
-    return strange.filter(({ holder }) => !known.has(holder));
+    const isListed = await Promise.all(strange.map((run) => this.#isListed(run)));
+    return strange.filter((_, at) => !isListed[at]);
   }
 
-  /* Holders whose process Sidekiq lists, and that were not given up. */
-  async #listed(runs: readonly Recorded[]): Promise<ReadonlySet<string>> {
-    const holders = [...new Set(runs.map(({ holder }) => holder))];
-    const isListed = async (holder: string): Promise<boolean> => {
-      const { identity } = parseProof(`${holder}:0`)!;
-      const [isThere, grave] = await Promise.all([
-        this.#redis.call("EXISTS", this.#keys.process(identity)),
-        this.#redis.call("ZSCORE", this.#keys.graves, holder),
-      ]);
-      return isThere === 1 && grave === null;
-    };
-    const listed = await Promise.all(holders.map(isListed));
-    return new Set(holders.filter((_, at) => listed[at]));
+  /* Sidekiq lists its process, and it was not given up; or it is one of those runs of a former name that go on. */
+  async #isListed({ holder, run, proof }: Recorded): Promise<boolean> {
+    const { identity } = parseProof(proof)!;
+    const [isThere, grave, isAtWork] = await Promise.all([
+      this.#redis.call("EXISTS", this.#keys.process(identity)),
+      this.#redis.call("ZSCORE", this.#keys.graves, holder),
+      this.#redis.call("HEXISTS", this.#keys.work(identity), run),
+    ]);
+    return isThere === 1 && (grave === null || isAtWork === 1);
   }
 
   async #giveBack(proof: string): Promise<void> {

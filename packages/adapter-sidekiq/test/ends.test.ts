@@ -1,6 +1,7 @@
 /* The end of a run: accepted once and by the run that holds the job, with all that Sidekiq writes about it in one step;
  * told again until it was answered. On a real Redis, with a path to it that the test can break. */
 import { AssuranceError } from "@assured-jobs/core";
+import type { Fleet } from "@assured-jobs/core";
 import { gate, RecordingHost, until } from "@assured-jobs/core/testing";
 import { startProxy } from "@assured-jobs/dev-proxy";
 import type { ProxyHandle } from "@assured-jobs/dev-proxy";
@@ -603,6 +604,29 @@ describe("stop()", () => {
     },
   );
 
+  test(
+    "while Redis is away: what it cannot give back is nobody's, so that the others find it",
+    { timeout: 60_000 },
+    async () => {
+      const { opened, open: release } = gate();
+      const { scene, worker, proxy, host, adapter } = await behindProxy(() => opened);
+      await scene.push();
+      await until("it runs", () => worker.busy === 1);
+      expect(adapter.holders(scene.key)).toHaveLength(1);
+      await proxy.cut();
+      const before = host.changes;
+      await worker.stop({ timeout: 0 });
+      expect([adapter.holders(scene.key), host.changes - before]).toEqual([[], 1]);
+      release();
+      expect(Object.keys(await scene.running())).toHaveLength(1);
+      const others = scene.adapter();
+      const fleet = (observed: number): Fleet => ({ observed, living: new Set(), mute: new Set() });
+      await scene.redis.del(scene.keys.process(worker.identity)); // lapses after a minute
+      for (const observed of [0, 60_000]) await others.upkeep?.(scene.key, fleet(observed));
+      expect([await scene.running(), (await scene.waiting()).length]).toEqual([{}, 1]);
+    },
+  );
+
   test("while it starts: nothing of the process is left, and nothing goes on", async () => {
     const scene = new Scene(server.url);
     const worker = scene.worker({ pollInterval: 10 });
@@ -615,8 +639,8 @@ describe("stop()", () => {
     const { redis, keys } = scene;
     expect([errors, await redis.smembers(keys.processes)]).toEqual([[], []]);
     expect(await redis.exists(keys.process(worker.identity))).toBe(0);
-    const clients = (await redis.client("LIST")) as string;
-    expect(clients).not.toContain("assured-jobs:worker");
+    const isGone = async (): Promise<boolean> => !String(await redis.client("LIST")).includes("assured-jobs:worker");
+    await until("its connections are gone", isGone);
   });
 
   test("for as long as it takes, and called twice: both wait for the job", async () => {

@@ -86,6 +86,18 @@ describe("jobs of holders whom nobody knows", () => {
     expect([Object.values(await scene.running()), await scene.waiting()]).toEqual([[kept], [lost]]);
   });
 
+  test("stay when their process still works on them under a former name, as its own books say", async () => {
+    const scene = new Scene(server.url);
+    const adapter = scene.adapter();
+    const { redis, keys } = scene;
+    await redis.hset(keys.process("busy:1:abc"), "info", "{}");
+    await redis.zadd(keys.graves, Date.now(), "busy:1:abc#1");
+    await held(scene, "busy:1:abc#1");
+    await redis.hset(keys.work("busy:1:abc"), String(runs), "{}");
+    await rounds(scene, adapter, fleetAt(0), fleetAt(60_000), fleetAt(600_000));
+    expect(Object.keys(await scene.running())).toHaveLength(1);
+  });
+
   test("stay as soon as a living instance has registered the holder; after that the minute begins anew", async () => {
     const scene = new Scene(server.url);
     const adapter = scene.adapter();
@@ -171,6 +183,34 @@ describe("an orphan", () => {
     expect(Math.abs(Number(enqueued) * 1_000 - Date.now())).toBeLessThan(5_000);
     expect(text.replace(enqueued, "1.5")).toBe(PAYLOAD);
     expect(await scene.redis.smembers(scene.keys.queues)).toEqual(["default"]);
+  });
+
+  test.each([
+    ["that nobody can read", Buffer.from([0x7b, 0xff, 0xfe, 0x0a, 0xc3])],
+    [
+      "with bytes in it that are no UTF-8",
+      Buffer.from('{"class":"Job","args":["\xe9"],"jid":"x","queue":"default"}', "latin1"),
+    ],
+  ])("%s comes back byte for byte", async (_, payload) => {
+    const [scene, adapter] = open();
+    const { redis, keys, queue } = scene;
+    await redis.hset(keys.queue(queue).running, `gone:1:abc#1:${++runs}`, payload);
+    const [orphan] = await adapter.heldBy(scene.key, [dead("gone:1:abc#1")]);
+    expect(await adapter.requeue(orphan!, { delay: 0 })).toBe("requeued");
+    expect(await redis.lrangeBuffer(keys.queue(queue).waiting, 0, -1)).toEqual([payload]);
+  });
+
+  test("that came back, ran and failed by itself keeps its time: nobody makes it due but Sidekiq", async () => {
+    const [scene, adapter] = open();
+    const { redis, keys } = scene;
+    for (const key of [keys.retry, keys.schedule]) {
+      const text = scene.text({ jid: `in-${key}` });
+      await redis.zadd(key, 4_000_000_000, text);
+      expect(await adapter.state(scene.key, `in-${key}`)).toBe("waiting");
+      await adapter.promote(scene.key, `in-${key}`);
+      expect(await redis.zscore(key, text)).toBe("4000000000");
+    }
+    expect(await scene.waiting()).toEqual([]);
   });
 
   test("with times in ms where all of Sidekiq is 8", async () => {

@@ -136,8 +136,11 @@ export interface QueueAdapter {
   certify?(queue: string, incarnation: Incarnation): Promise<void>;
   /** Called once per recovery interval by the one on duty: keeps the queue's own stall check and the locks of the mute in order. */
   upkeep?(queue: string, fleet: Fleet): Promise<void>;
-  /** Those who work on the queue without our code. Asked once per recovery interval by the one on duty. */
-  guests?(queue: string): Promise<readonly Guest[]>;
+  /**
+   * Those who work on the queue without our code. Asked once per recovery interval by the one on duty. Undefined where
+   * nobody is watched: then those whom others watch are left as they are.
+   */
+  guests?(queue: string): Promise<readonly Guest[] | undefined>;
   state(queue: string, id: string): Promise<JobState>;
   /** Makes a delayed job due now. Nothing happens when it is not delayed. */
   promote(queue: string, id: string): Promise<void>;

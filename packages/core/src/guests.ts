@@ -2,7 +2,8 @@
  *
  * They do not beat, so nothing here lets them lapse: their lease is as good as endless, and they die only when the books
  * of their queue say so. The one on duty for the queue reads those and writes what it saw; two who do so at once agree,
- * since each step may be repeated, and a tombstone is final. Who is gone from the books without a word has left.
+ * since each step may be repeated, and a tombstone is final. Who is gone from the books without a word has left, and may
+ * be listed again: so it leaves no tombstone.
  */
 import type { Guest, QueueAdapter } from "./adapter.ts";
 import type { Events } from "./events.ts";
@@ -66,7 +67,7 @@ export class Guests {
       if (listed.has(incarnation)) this.#missing.delete(incarnation);
       else if (!this.#missing.has(incarnation)) this.#missing.set(incarnation, now);
       else if (now - this.#missing.get(incarnation)! >= MISSED) {
-        await this.#parts.store.roster.retire(incarnation);
+        await this.#parts.store.roster.retire(incarnation, true);
         this.#missing.delete(incarnation);
         this.#written.delete(incarnation);
       }

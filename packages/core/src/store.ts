@@ -156,8 +156,11 @@ export interface Roster {
   beat(beat: Beat): Promise<BeatReply>;
   /** Retirement begins: from now on a death of this incarnation is not charged to its jobs. */
   leave(incarnation: Incarnation): Promise<void>;
-  /** Removes the record and leaves a tombstone: nothing of this incarnation can act again. */
-  retire(incarnation: Incarnation): Promise<void>;
+  /**
+   * Removes the record and leaves a tombstone: nothing of this incarnation can act again. None for one that `mayReturn`
+   * under the same name, such as a guest that its queue's books do not list for a while.
+   */
+  retire(incarnation: Incarnation, mayReturn?: boolean): Promise<void>;
   look(request: LookRequest): Promise<Look>;
   /** Gives the duties up at once, so that nobody has to wait for them to lapse. */
   yieldDuties(by: Incarnation, duties: readonly string[]): Promise<void>;

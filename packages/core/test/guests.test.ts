@@ -87,6 +87,37 @@ test("a guest that is missing in one look is not parted with; after half a minut
   expect(await scene.store.roster.dead()).toEqual([]);
 });
 
+test("a guest that was parted with may be listed again, and its death is declared like any other", async () => {
+  for (const state of ["alive", "dead"] as const) {
+    const scene = open();
+    scene.listed = [guest];
+    await scene.look();
+    scene.listed = [];
+    await scene.look();
+    vi.advanceTimersByTime(31_000);
+    await scene.look();
+    expect((await scene.store.roster.instances({ limit: 10 })).items).toEqual([]);
+    scene.listed = [{ ...guest, state }];
+    await scene.look();
+    expect((await scene.store.roster.instances({ limit: 10 })).items).toHaveLength(state === "alive" ? 1 : 0);
+    scene.listed = [{ ...guest, state: "dead" }];
+    await scene.look();
+    expect(await scene.store.roster.dead()).toHaveLength(1);
+  }
+});
+
+test("who watches nobody parts with nobody", async () => {
+  const scene = open();
+  scene.listed = [guest];
+  await scene.look();
+  const blind = { guests: async () => undefined } as unknown as QueueAdapter;
+  for (let looks = 0; looks < 3; looks++) {
+    await scene.guests.follow(blind, QUEUE);
+    vi.advanceTimersByTime(31_000);
+  }
+  expect((await scene.store.roster.instances({ limit: 10 })).items).toHaveLength(1);
+});
+
 test("a queue without guests costs no look at the roster", async () => {
   const { guests } = open();
   await guests.follow({} as QueueAdapter, QUEUE);

@@ -3,7 +3,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { startRedis } from "@assured-jobs/dev-redis";
 import { redisStore } from "@assured-jobs/core";
 import type { PulseListener, Store } from "@assured-jobs/core";
-import { expect, onTestFinished, test } from "vitest";
+import { Worker } from "node:worker_threads";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { registrationOf } from "../src/testing/store-suite/scene.ts";
 
 async function open(change: object = {}): Promise<Store> {
@@ -54,4 +55,24 @@ test("where a thread cannot be had the pulse beats on the main loop, and says so
   expect(await recordOf(store, registration.incarnation)).toBe("main");
   const before = pulse.lastBeat ?? 0;
   while ((pulse.lastBeat ?? 0) <= before) await sleep(10);
+});
+
+test("what was told to a thread that ends is told again by the main loop", async () => {
+  const store = await open();
+  const registration = registrationOf({ interval: 100, ttl: 1_000 });
+  const threads: Worker[] = [];
+  const post = vi.spyOn(Worker.prototype, "postMessage").mockImplementation(function (this: Worker) {
+    threads.push(this); // it hears nothing any more
+  });
+  onTestFinished(() => post.mockRestore());
+  const listener = listening();
+  const pulse = await store.pulse(registration, listener);
+  onTestFinished(() => pulse.stop());
+  await pulse.ready;
+  const told = pulse.update({ ...registration, holders: { "test:q": ["new"] } });
+  await threads[0]!.terminate();
+  await told;
+  expect(pulse.mode).toBe("main");
+  const { items } = await store.roster.instances({ limit: 10 });
+  expect(items[0]?.registration.holders).toEqual({ "test:q": ["new"] });
 });

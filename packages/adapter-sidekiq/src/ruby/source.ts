@@ -63,7 +63,11 @@ export const packed = (kind: string, ...names: readonly string[]): string => `${
 
 export function unpacked(kind: string, text: string): readonly string[] {
   if (!text.startsWith(`${kind} [`)) return [];
-  return JSON.parse(text.slice(kind.length + 1)) as string[];
+  try {
+    return JSON.parse(text.slice(kind.length + 1)) as string[];
+  } catch {
+    return []; // a stranger's, who writes the same word
+  }
 }
 
 /** The same answer for a while, ms: many queues ask, and the books change only every few seconds. */

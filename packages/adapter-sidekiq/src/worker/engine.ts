@@ -66,6 +66,7 @@ export class Engine {
   #isOwned = false;
   #isPaused = false;
   #isQuiet = false;
+  #hasLeft = false;
   #versions: readonly number[] = [];
 
   constructor(parts: EngineParts) {
@@ -86,28 +87,16 @@ export class Engine {
     const ends = new Ends({ redis, keys, identity, deadSet: options.deadSet, tell });
     this.#fetchers = this.#fetchersFor(ends, this.#executor(ends));
     const { tag, labels, signalled, warn } = parts;
-    const { pollInterval: interval, unit } = options;
+    const { pollInterval: interval, unit, sets } = options;
     this.#poller = new Poller({ redis, keys, tell, warn, interval, unit });
     const isQuiet = (): boolean => this.#isQuiet || this.#isPaused;
-    const books = {
-      redis,
-      keys,
-      identity,
-      sets: options.sets,
-      tag,
-      labels,
-      live,
-      writeWorkers,
-      isQuiet,
-      signalled,
-      tell,
-    };
-    this.#record = new ProcessRecord(books);
+    const said = { sets, tag, labels, writeWorkers, isQuiet };
+    this.#record = new ProcessRecord({ redis, keys, identity, live, signalled, tell, ...said });
   }
 
-  /** Ids under which it holds jobs. */
+  /** Ids under which it holds jobs. When it has left, what it could not give back is nobody's. */
   get holders(): readonly string[] {
-    return this.#holders.all;
+    return this.#hasLeft ? [] : this.#holders.all;
   }
 
   get isStopped(): boolean {
@@ -155,6 +144,8 @@ export class Engine {
     await this.#record.stop().catch((error: unknown) => this.#parts.telling.error(error));
     this.redis.close();
     for (const watch of this.#watches.values()) watch.close();
+    this.#hasLeft = true;
+    void this.#hosted.changed();
   }
 
   // --- for the adapter ---

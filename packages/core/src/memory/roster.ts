@@ -64,10 +64,11 @@ export class MemoryRoster implements Roster {
     });
   }
 
-  retire(incarnation: Incarnation): Promise<void> {
+  retire(incarnation: Incarnation, mayReturn: boolean = false): Promise<void> {
     return this.#link.call((records) => {
       if (records.tombstones.has(incarnation)) return; // dead, or retired before: what it left is not touched
       strike(records, incarnation);
+      if (mayReturn) records.tombstones.delete(incarnation);
       dropClaims(records, incarnation);
       records.history.record("deaths", { type: "instance.retired", who: incarnation }, this.#link.now);
     });

@@ -138,7 +138,10 @@ export class RedisCasebook implements Casebook {
   }
 }
 
-const isCase = (record: Case | undefined): record is Case => typeof record?.orphan?.id === "string";
+const isCase = (record: Case | undefined): record is Case =>
+  typeof record?.orphan?.id === "string" &&
+  typeof record.orphan.run === "number" &&
+  typeof record.openedAt === "number";
 
 const settlementArgs = (orphan: Orphan, event: string): (string | number)[] => [
   orphan.id,

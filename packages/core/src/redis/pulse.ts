@@ -55,7 +55,10 @@ class RedisPulse implements Pulse {
       options,
       hear,
       (why) => {
-        if (!this.#stopped && !this.#fenced) this.#chamber = moveToMain(why);
+        if (this.#stopped || this.#fenced) return;
+        this.#chamber = moveToMain(why);
+        // What was told to the thread, and never answered.
+        if (this.#waiting.size > 0) this.#chamber.update({ ...this.#registration, pulse: "main" }, this.#version);
       },
       moveToMain,
     );

@@ -17,7 +17,7 @@ import type {
 } from "../store.ts";
 import type { FixedKeys, Keys } from "./keys.ts";
 import type { Link } from "./link.ts";
-import { allParsed, pageOf, parsed } from "./replies.ts";
+import { allParsed, parsed } from "./replies.ts";
 import { declare, declareKeys } from "./scripts/declare.ts";
 import { setAside } from "./scripts/set-aside.ts";
 import { look, lookKeys } from "./scripts/look.ts";
@@ -64,12 +64,12 @@ export class RedisRoster implements Roster {
     await this.#link.run("leave", leave, [this.#keys.instances, this.#keys.leaving], [incarnation]);
   }
 
-  async retire(incarnation: Incarnation): Promise<void> {
+  async retire(incarnation: Incarnation, mayReturn: boolean = false): Promise<void> {
     const keys = retireKeys.map((name) => {
       if (name === "claims") return this.#keys.claims(incarnation);
       return name === "history" ? this.#keys.history("deaths") : this.#keys[name];
     });
-    await this.#link.run("retire", retire, keys, [incarnation, TOMBSTONES_KEPT, DEATHS_KEPT]);
+    await this.#link.run("retire", retire, keys, [incarnation, TOMBSTONES_KEPT, DEATHS_KEPT, mayReturn ? 1 : 0]);
   }
 
   async look(request: LookRequest): Promise<Look> {
@@ -129,8 +129,10 @@ export class RedisRoster implements Roster {
     const ids = await this.#link.call((client) =>
       client.zrangebylex(this.#keys.roll, from, "+", "LIMIT", 0, page.limit + 1),
     );
-    const records = ids.length === 0 ? [] : await this.#read(ids);
-    return pageOf(records, page, (record) => record.registration.incarnation);
+    const shown = ids.slice(0, page.limit);
+    const items = shown.length === 0 ? [] : await this.#read(shown);
+    // By ids: a record that is not there, or cannot be read, must not end the list.
+    return ids.length > shown.length ? { items, cursor: shown.at(-1)! } : { items };
   }
 
   async #read(ids: readonly string[]): Promise<InstanceRecord[]> {
@@ -163,7 +165,9 @@ export class RedisRoster implements Roster {
 }
 
 /* What is needed of a dead one is what it held. */
-const isDeath = (record: Death | undefined): record is Death => typeof record?.registration?.holders === "object";
+const isDeath = (record: Death | undefined): record is Death =>
+  typeof record?.registration?.incarnation === "string" &&
+  Object.values(record.registration.holders ?? [0]).every((ids) => Array.isArray(ids));
 
 type ReadReply = [string | null, (string | null)[], (string | null)[], (string | null)[], (string | null)[], number[]];
 

@@ -68,6 +68,7 @@ export const judge: string = `
 
   local function readable(registration)
     return registration and type(registration.ttl) == 'number' and type(registration.grace) == 'number' and type(registration.name) == 'string'
+      and type(registration.holders) == 'table'
   end
 
   local function setAside(incarnation, record)

@@ -75,7 +75,7 @@ export const leave: string = `
 
 /* Gone for good, by its own will, with nothing left behind.
  *   KEYS    see retireKeys, then each duty it may hold
- *   ARGV    incarnation, forgetAfter, maxlen
+ *   ARGV    incarnation, forgetAfter, maxlen, 1 for one that may come back under the same name: then no tombstone
  *   Returns 1, or 0 when it was not registered (declared dead meanwhile, retired before, or its record was lost). */
 export const retireKeys = [
   "clock",
@@ -103,11 +103,12 @@ export const retire: string = `
   ${decode}
   local record = redis.call('HGET', K.instances, incarnation)
   if not record then
-    redis.call('ZADD', K.tombstones, observed, incarnation)
+    if ARGV[4] == '0' then redis.call('ZADD', K.tombstones, observed, incarnation) end
     return 0
   end
   local registration = decode(record)
   strike(incarnation, registration and registration.name or '', tonumber(ARGV[2]))
+  if ARGV[4] == '1' then redis.call('ZREM', K.tombstones, incarnation) end
   redis.call('DEL', K.claims)
   redis.call('HDEL', K.claimed, incarnation)
   redis.call('XADD', K.history, 'MAXLEN', '~', ARGV[3], '*', 'e', cjson.encode({type = 'instance.retired', who = incarnation}))

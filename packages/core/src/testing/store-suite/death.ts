@@ -158,6 +158,17 @@ const retirements: readonly SuiteTest<Scene>[] = [
     await scene.store.roster.retire(lost.incarnation);
     await assertFenced(scene, lost.incarnation);
   }),
+  inStore(
+    "one that may return leaves no tombstone, also when it was told twice; a dead one stays dead",
+    async (scene) => {
+      const guest = await scene.join();
+      for (let i = 0; i < 2; i++) await scene.store.roster.retire(guest.incarnation, true);
+      assert.equal((await scene.store.roster.register(guest)).fenced, false);
+      await scene.store.roster.declare({ incarnation: guest.incarnation, cause: "left" });
+      await scene.store.roster.retire(guest.incarnation, true);
+      assert.equal((await scene.store.roster.register(guest)).fenced, true);
+    },
+  ),
   inStore("to retire a dead one changes nothing: its claims still help to recover its jobs", async (scene) => {
     const dead = await scene.join();
     await scene.store.ledger.claim(dead.incarnation, { add: [claimOf()], remove: [] });
