@@ -588,7 +588,11 @@ describe("stop()", () => {
     "the handlers of a worker %s hear by their signals that their jobs went back, and fail nothing by it",
     async (how) => {
       const perform = async ({ signal }: SidekiqJob): Promise<void> => {
-        await sleep(60_000, undefined, { signal }).finally(() => sleep(200)); // when the worker is gone
+        try {
+          await sleep(60_000, undefined, { signal });
+        } finally {
+          await sleep(200); // until the worker is gone
+        }
       };
       const errors: unknown[] = [];
       const stage = how === "by itself" ? alone(perform) : await open(perform);
