@@ -12,7 +12,7 @@ export interface SidekiqJobFields {
   readonly retry?: boolean | number | undefined;
   /** Default: 24 random hexadecimal digits. */
   readonly jid?: string | undefined;
-  /** Seconds after the first failure during which it is tried again, in place of a number of times (Sidekiq 7.1.3). */
+  /** Seconds after the first failure during which it is tried again, at most as often as `retry` says (Sidekiq 7.1.3). At most 1e9. */
   readonly retry_for?: number | undefined;
   /** Queue of the further tries. Default: its own. */
   readonly retry_queue?: string | undefined;
