@@ -47,7 +47,7 @@ async function runOf(queue: ServedQueue, id: string, token: string): Promise<Run
 }
 
 async function untilEnded(hook: WorkerHook, run: Run, control: RunControl): Promise<void> {
-  control.onGivenUp((reason) => hook.cancel(run, reason));
+  control.onGivenUp((reason) => void hook.giveUpStarted(run, reason));
   while (hook.isAttached && (await goesOn(hook, run))) await sleep(LOOK_EVERY, undefined, { ref: false });
 }
 

@@ -136,6 +136,12 @@ export class WorkerHook {
     this.worker.cancelJob(run.id, plain ? reasonOf(reason) : reason);
   }
 
+  /** For a run whose end is BullMQ's own: its job goes back first, or a handler that heeds the signal would fail it. */
+  async giveUpStarted(run: Run, reason: unknown): Promise<void> {
+    await this.#giveBack(run.id, run.proof);
+    this.cancel(run, reason);
+  }
+
   /* A worker that is paused or not running for the user's own reasons is left alone, now and at resume. */
   async #stopFetching(): Promise<void> {
     if (this.worker.isPaused() || !this.worker.isRunning() || this.worker.closing !== undefined) return;

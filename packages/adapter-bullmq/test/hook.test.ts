@@ -326,12 +326,31 @@ describe.each(versions)("workers of $label", (bull) => {
     await until("reported", () => host.runs.length === 1);
     expect(host.runs[0]!.run).toMatchObject({ id: job.id, run: 1, name: "early", proof: await scene.lockOf(job.id!) });
     host.runs[0]!.abort.abort(new Error("stop"));
-    expect(aborted).toBe(true);
+    await until("its handler has heard", () => aborted);
     expect(host.runs[0]!.ended).toBe(false);
     finish();
     await until("ended", () => host.runs[0]!.ended);
     await scene.queue.add("next", {});
     await until("the next one is reported as usual", () => host.runs.length === 2);
+  });
+
+  test("a job that ran before attach and fails because it was told to stop has not failed: it is back before", async () => {
+    const scene = open();
+    const worker = scene.worker(
+      (_job, _token, signal) =>
+        new Promise((_, reject) => signal?.addEventListener("abort", () => reject(new Error("told to")))),
+    );
+    worker.on("error", () => {}); // BullMQ tells that the lock is gone
+    const job = await scene.queue.add("early", {});
+    await until("it runs", async () => (await scene.queue.getActiveCount()) === 1 && (await scene.lockOf(job.id!)));
+    const { adapter, host } = await assured(scene, worker);
+    await until("reported", () => host.runs.length === 1);
+    await adapter.pause();
+    host.runs[0]!.abort.abort(new Error("stop"));
+    await until("ended", () => host.runs[0]!.ended);
+    expect(await adapter.state(scene.key, job.id!)).toBe("waiting");
+    expect((await scene.queue.getJob(job.id!))!.attemptsMade).toBe(0);
+    expect(await scene.queue.getFailedCount()).toBe(0);
   });
 
   test("pause stops to fetch while runs go on, and resume fetches again", async () => {

@@ -75,6 +75,14 @@ describe.each(versions)("upkeep on $label", (bull) => {
     expect(await scene.lockOf(others!)).toBe("other:0");
   });
 
+  test("never shortens a lock: its worker renews it by its own duration", async () => {
+    const scene = open();
+    const [id] = await scene.hold("mute");
+    await scene.redis.pexpire(scene.at(`${id}:lock`), 600_000);
+    await scene.adapter().upkeep!(scene.key, fleet({ mute: ["mute"] }));
+    expect(await scene.redis.pttl(scene.at(`${id}:lock`))).toBeGreaterThan(590_000);
+  });
+
   test("puts no lock back on a run that was given away", async () => {
     const scene = open();
     const adapter = scene.adapter();
