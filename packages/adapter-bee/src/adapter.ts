@@ -105,7 +105,7 @@ class Adapter implements BeeAdapter {
     const native = queue as unknown as NativeQueue;
     const hook = this.#hooks.get(native);
     if (hook === undefined) this.#leave(native);
-    else hook.retire();
+    else await hook.retire();
     await this.#host?.changed();
   }
 

@@ -52,6 +52,8 @@ export class Fetcher {
   readonly #onTheWay = new Set<Promise<void>>();
   /** Fetches whose reply was lost: number -> holder. */
   readonly #lost = new Map<number, string>();
+  /** Records that nobody can read, and that could not be set aside yet: id -> proof. */
+  readonly #unreadable = new Map<string, string>();
   #number = 0;
   #isOpen = true;
   /** How many slots the fetches on the way are for. */
@@ -79,6 +81,19 @@ export class Fetcher {
     return ++this.#number;
   }
 
+  /** Claims what Bee itself fetched, by a number of its own: one that is not answered is undone like a fetch. */
+  async claim(ask: (number: number, holder: string) => Promise<unknown>): Promise<unknown> {
+    const [number, holder] = [this.nextNumber(), this.#parts.holder()];
+    const work = ask(number, holder);
+    this.#track(work);
+    try {
+      return await work;
+    } catch (error) {
+      this.#lost.set(number, holder);
+      throw error;
+    }
+  }
+
   open(): void {
     this.#isOpen = true;
     this.#go();
@@ -88,7 +103,7 @@ export class Fetcher {
   async close(): Promise<void> {
     this.#isOpen = false;
     await withinDeadline(this.#parts.served.key, Promise.all(this.#onTheWay));
-    await this.#retractLost();
+    await this.#makeUp();
   }
 
   /** The slots that wait, to be served otherwise. */
@@ -136,7 +151,7 @@ export class Fetcher {
 
   /* Returns ms until a look is due; undefined when there may be more at once. */
   async #take(wanted: number): Promise<number | undefined> {
-    if (this.#lost.size > 0) await this.#retractLost();
+    if (this.#lost.size + this.#unreadable.size > 0) await this.#makeUp();
     const [due, ...fields] = await this.#ask(wanted, this.nextNumber(), this.#parts.holder());
     if (fields.length > 0) this.#late = 0;
     for (let at = 0; at < fields.length; at += 3) await this.#hand(fields.slice(at, at + 3));
@@ -166,8 +181,9 @@ export class Fetcher {
       slot(job);
     } catch (error) {
       this.#slots.unshift(slot);
-      await setAside(served, id, proof);
+      this.#unreadable.set(id, proof);
       warn(malformed(served.key, id, error));
+      await this.#setAside().catch(() => {}); // before the next fetch, then; what else came with it runs meanwhile
     }
   }
 
@@ -190,6 +206,19 @@ export class Fetcher {
       return (await send(bclient, "blmove", [waiting, waiting, "RIGHT", "RIGHT", seconds])) !== null;
     } finally {
       this.#blocked = undefined;
+    }
+  }
+
+  /* Rejects when that cannot be done now. */
+  async #makeUp(): Promise<void> {
+    await this.#retractLost();
+    await this.#setAside();
+  }
+
+  async #setAside(): Promise<void> {
+    for (const [id, proof] of this.#unreadable) {
+      await setAside(this.#parts.served, id, proof);
+      this.#unreadable.delete(id);
     }
   }
 

@@ -9,7 +9,7 @@ import { AssuranceError } from "@assured-jobs/core";
 import type { Run, RunControl } from "@assured-jobs/core";
 import { tellError } from "./native.ts";
 import type { NativeJob, NativeQueue, Outcome } from "./native.ts";
-import { giveBack } from "./requeue.ts";
+import { giveBack, setAside } from "./requeue.ts";
 import { finish } from "./scripts/finish.ts";
 import type { ServedQueue } from "./served-queue.ts";
 
@@ -39,11 +39,43 @@ export async function finishRun(ending: Ending, error: unknown, data: unknown, j
     if (isHandover(control.givenUp)) await giveBack(served, run.id, run.proof);
     return undefined;
   }
-  const end = endOf(ending.queue, error, job);
-  const accepted = await answered(ending, argsOf(ending, end, { error, data, job }));
-  if (accepted) return [end.status, error || data];
+  const told = toldOf(ending, { error, data, job });
+  if (told === undefined) return setAsideOf(ending);
+  const accepted = await answered(ending, told.args);
+  if (accepted) return [told.status, error || data];
   ending.refused(run);
   return undefined;
+}
+
+interface Facts {
+  readonly error: unknown;
+  readonly data: unknown;
+  readonly job: NativeJob;
+}
+
+/* Undefined when it cannot be written: a job whose data is no JSON any more, a backoff strategy that throws. */
+function toldOf(
+  ending: Ending,
+  facts: Facts,
+): { status: End["status"]; args: readonly (string | number)[] } | undefined {
+  try {
+    const end = endOf(ending.queue, facts.error, facts.job);
+    return { status: end.status, args: argsOf(ending, end, facts) };
+  } catch (thrown) {
+    tellError(ending.queue, thrown);
+    return undefined;
+  }
+}
+
+/* Its run is over and nobody could end it: as it is into the failed set, where a person finds it. */
+async function setAsideOf({ queue, served, run, control }: Ending): Promise<undefined> {
+  while (!queue._isClosed && !control.givenUp) {
+    try {
+      return void (await setAside(served, run.id, run.proof));
+    } catch {
+      await sleep(LAST_RETRY);
+    }
+  }
 }
 
 const isHandover = (reason: Error): boolean => reason instanceof AssuranceError && reason.code === "ERR_HANDOVER";
@@ -71,18 +103,28 @@ function traceOf(error: unknown): unknown {
 function argsOf(
   { queue, served, run }: Ending,
   { status, write, due }: End,
-  { error, data, job }: { error: unknown; data: unknown; job: NativeJob },
+  { error, data, job }: Facts,
 ): readonly (string | number)[] {
   const { keys } = served;
   const target = { succeeded: keys.succeeded, failed: keys.failed, retrying: keys.delayed }[status];
   const where = [keys.owner, keys.active, keys.stalling, keys.waiting, keys.jobs, keys.parked, target];
   const event = queue.settings.sendEvents
-    ? JSON.stringify({ id: job.id, event: status, data: error ? messageOf(error) : data })
+    ? eventOf(queue, { id: job.id, event: status }, error ? messageOf(error) : data)
     : "";
   const { events, earlierDelayed } = keys.channels;
   const made = job.options.timestamp ?? 0;
   const json = write === "remove" ? "" : job.toData();
   return [...where, job.id, run.proof, write, json, event, events, due, earlierDelayed, made];
+}
+
+/* A result that is no JSON is told to nobody, but what was done is done: its job must not run again for that. */
+function eventOf(queue: NativeQueue, head: { id: string; event: string }, data: unknown): string {
+  try {
+    return JSON.stringify({ ...head, data });
+  } catch (error) {
+    tellError(queue, error);
+    return JSON.stringify(head);
+  }
 }
 
 const messageOf = (error: unknown): unknown => (error as { message?: unknown }).message;

@@ -68,6 +68,7 @@ export class QueueHook {
 
   attach(host: AdapterHost): void {
     this.#host = host;
+    this.#isPaused = false; // an assurance that stopped left it so
     this.#unpatch ??= this.#patch();
     this.#fetcher.open();
   }
@@ -83,9 +84,10 @@ export class QueueHook {
   }
 
   /** Takes no further run; its holder stays ours until the last of its runs has ended. */
-  retire(): void {
-    this.#retired = true;
+  async retire(): Promise<void> {
     this.detach();
+    await this.#fetcher.close().catch(() => {}); // what it brings goes back, which takes the queue
+    this.#retired = true;
     this.#endWhenIdle();
   }
 
@@ -153,9 +155,10 @@ export class QueueHook {
 
   /* Fetched by Bee itself, before it was attached. */
   async #claim(id: string): Promise<string | undefined> {
-    const { keys } = this.served;
-    const args = [keys.active, keys.owner, keys.run, id, this.#holder, this.#fetcher.nextNumber()];
-    const proof = await this.served.run(claim, args);
+    const { active, owner, run } = this.served.keys;
+    const proof = await this.#fetcher.claim((number, holder) =>
+      this.served.run(claim, [active, owner, run, id, holder, number]),
+    );
     return typeof proof === "string" ? proof : undefined;
   }
 

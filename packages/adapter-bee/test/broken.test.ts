@@ -29,6 +29,63 @@ async function behindProxy(scene: Scene) {
 
 const succeeded = (scene: Scene): Promise<number> => scene.redis.scard(scene.keys.succeeded);
 
+describe("an end that cannot be written", () => {
+  const circular = (): object => {
+    const one: { self?: object } = {};
+    one.self = one;
+    return one;
+  };
+
+  test.each<[string, () => unknown]>([
+    ["circular", circular],
+    ["a bigint", () => ({ sum: 1n })],
+  ])("a result that is no JSON (%s): the job has succeeded, and does not run again", async (_, result) => {
+    const scene = new Scene(server.url);
+    const { worker, host } = await behindProxy(scene);
+    const errors: unknown[] = [];
+    worker.on("error", (error) => errors.push(error));
+    worker.process(async () => result());
+    const id = await scene.add();
+    await until("it has ended", () => host.runs[0]?.ended);
+    expect(await scene.redis.smembers(scene.keys.succeeded)).toEqual([id]);
+    expect([await scene.active(), await scene.owners(), host.runs.length]).toEqual([[], {}, 1]);
+    expect(errors.join()).toMatch(/circular|BigInt/i);
+  });
+
+  test("data that a handler made to no JSON: the job is in the failed set as it was, and its slot goes on", async () => {
+    const scene = new Scene(server.url);
+    const { worker, host, adapter } = await behindProxy(scene);
+    worker.process(async (job) => {
+      if (job.data.breaks) Object.assign(job.data, { self: circular() });
+    });
+    const id = await scene.add({ breaks: true });
+    await until("it has ended", () => host.runs[0]?.ended);
+    expect([await scene.active(), await scene.owners()]).toEqual([[], {}]);
+    expect(await scene.redis.smembers(scene.keys.failed)).toEqual([id]);
+    expect(JSON.parse((await scene.redis.hget(scene.keys.jobs, id)) ?? "")).toMatchObject({ data: { breaks: true } });
+    await scene.add();
+    await until("the next one runs", () => host.runs[1]?.ended);
+    await adapter.release(scene.key, id);
+    await until("and it can be put back", () => host.runs.length === 3);
+  });
+});
+
+describe("an assurance that stopped", () => {
+  test("can be followed by another one over the same queue", async () => {
+    const scene = new Scene(server.url);
+    const { worker, host, adapter } = await behindProxy(scene);
+    worker.process(async () => 1);
+    await scene.add();
+    await until("it works", () => host.runs[0]?.ended);
+    await adapter.pause();
+    await adapter.detach();
+    const next = new RecordingHost();
+    await adapter.attach(next);
+    await scene.add();
+    await until("it works again", () => next.runs[0]?.ended);
+  });
+});
+
 describe("lost replies", () => {
   test("jobs whose fetch was carried out and never answered go back, and run", async () => {
     const scene = new Scene(server.url);

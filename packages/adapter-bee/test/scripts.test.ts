@@ -56,6 +56,23 @@ async function moveAsBeeDoes({ redis, keys }: Scene, id: string): Promise<void> 
   await redis.multi().lrem(keys.active, 0, id).lpush(keys.waiting, id).exec();
 }
 
+describe("an owner that is left over", () => {
+  test.each(["succeeded", "failed"] as const)(
+    "of a job that has %s by another worker's hand moves nothing",
+    async (how) => {
+      const hand = new Hand();
+      const { scene } = hand;
+      const id = await scene.add();
+      const { proofs } = await hand.fetch();
+      await moveAsBeeDoes(scene, id);
+      await scene.redis.multi().rpop(scene.keys.waiting).sadd(scene.keys[how], id).exec(); // a worker without assurance did it
+      const orphan = { queue: scene.key, id, run: 1, proof: proofs[0]!, holder: {} as never };
+      expect(await scene.adapter().requeue(orphan, { delay: 0 })).toBe("finished");
+      expect([await scene.waiting(), await scene.active(), await scene.owners()]).toEqual([[], [], {}]);
+    },
+  );
+});
+
 describe("a fetch", () => {
   test("takes the oldest first, as many as are wanted, each with a run of its own", async () => {
     const hand = new Hand();

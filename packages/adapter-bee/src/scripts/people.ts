@@ -8,8 +8,9 @@ const STATE = `
     local function state()
       if redis.call('HEXISTS', KEYS[5], id) == 0 then return 'missing' end
       if redis.call('HEXISTS', KEYS[1], id) == 1 then return 'held' end
-      if redis.call('SISMEMBER', KEYS[8], id) == 1 then return 'buried' end
-      if redis.call('SISMEMBER', KEYS[7], id) == 1 then return 'failed' end
+      if redis.call('SISMEMBER', KEYS[7], id) == 1 then
+        return redis.call('SISMEMBER', KEYS[8], id) == 1 and 'buried' or 'failed' -- Bee's own retry leaves the mark
+      end
       if redis.call('SISMEMBER', KEYS[6], id) == 1 then return 'finished' end
       if redis.call('ZSCORE', KEYS[9], id) or redis.call('ZSCORE', KEYS[10], id) then return 'delayed' end
       if redis.call('LPOS', KEYS[2], id) then return 'held' end

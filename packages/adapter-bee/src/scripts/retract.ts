@@ -7,7 +7,8 @@ export const retract: Script = {
   name: "retract",
   keys: 4,
   lua: `
-    redis.call('SET', KEYS[4], ARGV[2], 'PX', ARGV[3])
+    local bar = math.max(tonumber(redis.call('GET', KEYS[4]) or '0'), tonumber(ARGV[2]))
+    redis.call('SET', KEYS[4], string.format('%.0f', bar), 'PX', ARGV[3])
     local mine = ARGV[1] .. ':' .. ARGV[2] .. ':'
     local owners = redis.call('HGETALL', KEYS[1])
     local back = 0
