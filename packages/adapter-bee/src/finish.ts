@@ -40,7 +40,10 @@ export async function finishRun(ending: Ending, error: unknown, data: unknown, j
     return undefined;
   }
   const told = toldOf(ending, { error, data, job });
-  if (told === undefined) return setAsideOf(ending);
+  if (told === undefined) {
+    await setAsideOf(ending);
+    return undefined;
+  }
   const accepted = await answered(ending, told.args);
   if (accepted) return [told.status, error || data];
   ending.refused(run);
@@ -68,10 +71,11 @@ function toldOf(
 }
 
 /* Its run is over and nobody could end it: as it is into the failed set, where a person finds it. */
-async function setAsideOf({ queue, served, run, control }: Ending): Promise<undefined> {
+async function setAsideOf({ queue, served, run, control }: Ending): Promise<void> {
   while (!queue._isClosed && !control.givenUp) {
     try {
-      return void (await setAside(served, run.id, run.proof));
+      await setAside(served, run.id, run.proof);
+      return;
     } catch {
       await sleep(LAST_RETRY);
     }
