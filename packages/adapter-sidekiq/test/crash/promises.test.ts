@@ -408,11 +408,12 @@ describe("a crash is none of the job's attempts", () => {
     await holder.kill();
     const worker = await fleet.spawn({ concurrency: 2 });
     await worker.heard("failed", id);
-    const adapter = fleet.scene.adapter();
-    await adapter.promote(fleet.scene.key, id);
+    const { redis, keys } = fleet.scene;
+    const [entry = ""] = await redis.zrange(keys.retry, "0", "-1");
+    await redis.zadd(keys.retry, "XX", 1, entry); // due since long ago
     await until("its last retry has failed", () => fleet.accepted(id).length === 2);
     expect(fleet.accepted(id).map(({ kind }) => kind)).toEqual(["retry", "dead"]);
-    const [text = ""] = await fleet.scene.redis.zrange(fleet.scene.keys.dead, "0", "-1");
+    const [text = ""] = await redis.zrange(keys.dead, "0", "-1");
     expect(JSON.parse(text)).toMatchObject({ jid: id, retry_count: 1, error_class: "Error" });
   });
 });
