@@ -54,19 +54,6 @@ await eachRuby(
       expect(byNode).toBe(byRuby);
     });
 
-    test.each(["retry", "schedule"] as const)("promote() of a job in %s puts it back as Ruby does", async (set) => {
-      const adapter = adapterOf(scene());
-      const { byRuby, byNode } = await twins(
-        scene(),
-        { set, fields: set === "retry" ? { retry_count: 1 } : {} },
-        {
-          ruby: (jid) => scene().ruby.call("enqueue_entry", jid, set),
-          node: (jid) => adapter.promote(KEY, jid),
-        },
-      );
-      expect(byNode).toBe(byRuby);
-    });
-
     test.each(["dead", "retry", "schedule"] as const)(
       "discard() of a job in %s leaves nothing of it, as in Ruby",
       async (set) => {
