@@ -1,10 +1,8 @@
 /* Where the heart of redisStore beats, on a real Redis. The built package: a thread needs its file. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { startProxy } from "@assured-jobs/dev-proxy";
 import { startRedis } from "@assured-jobs/dev-redis";
 import { redisStore } from "@assured-jobs/core";
 import type { PulseListener, Store } from "@assured-jobs/core";
-import { Redis } from "ioredis";
 import { Worker } from "node:worker_threads";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { registrationOf } from "../src/testing/store-suite/scene.ts";
@@ -58,39 +56,6 @@ test("where a thread cannot be had the pulse beats on the main loop, and says so
   const before = pulse.lastBeat ?? 0;
   while ((pulse.lastBeat ?? 0) <= before) await sleep(10);
 });
-
-test(
-  "its subscription is not left idle, and one that a gateway has forgotten is opened again",
-  { timeout: 30_000 },
-  async () => {
-    const redis = await startRedis({ own: true });
-    onTestFinished(() => redis.stop());
-    const proxy = await startProxy({ target: redis.port });
-    onTestFinished(() => proxy.stop());
-    const store = redisStore({ url: proxy.url });
-    await store.open();
-    onTestFinished(() => store.close());
-    const admin = new Redis(redis.url);
-    onTestFinished(() => admin.disconnect());
-    const subscribes = async (): Promise<number> =>
-      Number(/cmdstat_subscribe:calls=(\d+)/.exec(await admin.info("commandstats"))?.[1] ?? 0);
-    const registration = registrationOf({ interval: 100, ttl: 60_000 });
-    const pulse = await store.pulse(registration, listening());
-    onTestFinished(() => pulse.stop());
-    await pulse.ready;
-    const first = await subscribes();
-    while ((await subscribes()) < first + 3) await sleep(50);
-    const name = "assured-jobs:presence";
-    const ids = async (): Promise<string[]> =>
-      String(await admin.client("LIST"))
-        .split("\n")
-        .filter((line) => line.includes(name))
-        .map((line) => line.split(" ")[0]!);
-    const before = await ids();
-    proxy.forget();
-    while ((await ids()).every((id) => before.includes(id))) await sleep(50);
-  },
-);
 
 test("what was told to a thread that ends is told again by the main loop", async () => {
   const store = await open();

@@ -56,7 +56,6 @@ export class Heart {
   #timer: NodeJS.Timeout | undefined;
   /** performance.now(): the wall clock may be set back. */
   #lastTry = Number.NEGATIVE_INFINITY;
-  #confirmed = Number.NEGATIVE_INFINITY;
   #registered = false;
   #present = false;
   #wasPresent = false;
@@ -146,14 +145,6 @@ export class Heart {
     const due = this.#presence !== "" && !this.#present ? ANXIOUS : this.#registration.interval;
     if (blocked !== this.#wasBlocked || !this.#up || performance.now() - this.#lastTry >= due) void this.#beat();
     this.#wasBlocked = blocked;
-    this.#confirm();
-  }
-
-  /* A subscription sends nothing by itself: a gateway that forgets idle paths would make the living look dead. */
-  #confirm(): void {
-    if (!this.#present || performance.now() - this.#confirmed < this.#registration.interval) return;
-    this.#confirmed = performance.now();
-    this.#subscriber.confirm();
   }
 
   /* One beat at a time; all who ask meanwhile share the one that follows. */

@@ -22,8 +22,6 @@ export interface Subscriber {
   connect(): void;
   /** False: the server sent us to another one, and `ready` will come again. */
   subscribe(...channels: string[]): Promise<boolean>;
-  /** Something passes on the way, so that nobody there forgets it; what does not pass any more is opened again. */
-  confirm(): void;
   /** From the start, e.g. because the answer was an error that passes. */
   reopen(): void;
   /** Resolves when the server knows it, unless it does not answer. Idempotent. */
@@ -53,7 +51,6 @@ export function createSubscriber(
 class ServerSubscriber implements Subscriber {
   readonly #link: Link;
   readonly #client: Redis;
-  #channels: readonly string[] = [];
 
   constructor(target: StoreConnection, { ready, closed, heard }: SubscriberListener) {
     this.#link = new Link(createClient(target, NAME));
@@ -67,13 +64,7 @@ class ServerSubscriber implements Subscriber {
 
   async subscribe(...channels: string[]): Promise<boolean> {
     await this.#client.subscribe(...channels);
-    this.#channels = channels;
     return true;
-  }
-
-  /* Subscribing again changes nothing. */
-  confirm(): void {
-    if (this.#client.status === "ready") this.#client.subscribe(...this.#channels).catch(() => this.reopen());
   }
 
   reopen(): void {
@@ -135,8 +126,6 @@ class ShardSubscriber implements Subscriber {
     this.#check = setInterval(() => this.#confirm(client, channels), CHECK).unref();
     return true;
   }
-
-  confirm(): void {} // it does so by itself, for the sake of its slot
 
   reopen(): void {
     this.#link?.client.disconnect();
