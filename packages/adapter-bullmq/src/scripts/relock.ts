@@ -1,7 +1,7 @@
 import type { Script } from "../redis.ts";
 
-/* Keeps, or puts back, the lock of a run that still goes on; one that lasts longer by itself stays as it is. Refused as soon as the run was given away: then another
- * token holds the lock, the job is not active, or its run number has moved on.
+/* Keeps, or puts back, the lock of a run that still goes on; one that lasts longer by itself stays as it is. Refused as
+ * soon as the run was given away: then another token holds the lock, the job is not active, or its run number has moved on.
  *   KEYS[1] job   KEYS[2] its lock   KEYS[3] active list   KEYS[4] stalled set
  *   ARGV[1] job id   ARGV[2] token   ARGV[3] run   ARGV[4] lock duration, ms
  * Returns 1 when the lock is the run's, 0 when it was refused. */

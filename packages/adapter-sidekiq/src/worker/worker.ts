@@ -2,14 +2,14 @@
 import { EventEmitter } from "node:events";
 import { AssuranceError } from "@assured-jobs/core";
 import { reasonOf } from "@assured-jobs/core/adapter-kit";
+import { assertRules } from "../refusal.ts";
+import type { Rule } from "../refusal.ts";
 import { Engine } from "./engine.ts";
 import type { Telling } from "./executor.ts";
 import type { SidekiqHandler, SidekiqJobClass } from "./handlers.ts";
 import type { SidekiqJob } from "./job.ts";
 import { checkOptions, classOfHandler } from "./options.ts";
 import type { SidekiqWorkerOptions } from "./options.ts";
-import { assertRules } from "../refusal.ts";
-import type { Rule } from "../refusal.ts";
 
 const IS_TIMEOUT: Rule = [(value) => typeof value === "number" && value >= 0, "milliseconds, at least 0"];
 
